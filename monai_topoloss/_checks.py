@@ -1,0 +1,248 @@
+"""Every check of an argument and its message, written once.
+
+Messages name the argument, what was expected and what came. A wrong kind is a `TypeError`, a wrong value a
+`ValueError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from torch import Tensor
+
+from monai_topoloss._labels import has_id
+
+# Types that PyTorch or NumPy compute with, for those that one of them only stores.
+_COMPUTABLE = {
+    torch.bfloat16: torch.float32,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.int64,
+}
+
+
+def check_tensor(name: str, value: Any) -> Tensor:
+    """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        value = torch.from_numpy(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")))
+    if not isinstance(value, Tensor):
+        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
+    if value.is_complex() or value.layout != torch.strided:
+        raise TypeError(
+            f"Expected `{name}` to be a dense tensor of real numbers, got {value.dtype} with layout {value.layout}."
+        )
+    return plain(value.detach()).to(_COMPUTABLE.get(value.dtype, value.dtype))
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Drop MONAI's metadata; gradients still flow."""
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+
+
+def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Check that ``value`` is one of the ``options``."""
+    if value not in options:
+        raise ValueError(f"Expected `{name}` to be one of {', '.join(map(repr, options))}, got {value!r}.")
+
+
+def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:
+    """Check that ``value`` is an int, and no less than ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"Expected `{name}` to be an int, got {type(value).__name__}.")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"Expected `{name}` to be at least {minimum}, got {value}.")
+
+
+def check_ignore_index(ignore_index: Any) -> None:
+    """Check that ``ignore_index`` is None or an int other than the background's 0."""
+    if ignore_index is None:
+        return
+    check_int("ignore_index", ignore_index)
+    if ignore_index == 0:
+        raise ValueError("Expected `ignore_index` to be another value than 0, which is the background, got 0.")
+
+
+def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> int:
+    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None."""
+    if spatial_dims is None:
+        if tensor.ndim not in (2, 3):
+            raise ValueError(
+                f"Expected `{name}` to have 2 or 3 axes, got shape {tuple(tensor.shape)};"
+                " for leading batch or channel axes pass `spatial_dims`."
+            )
+        return tensor.ndim
+    if spatial_dims not in (2, 3):
+        raise ValueError(f"Expected `spatial_dims` to be 2 or 3, got {spatial_dims!r}.")
+    if tensor.ndim < spatial_dims:
+        raise ValueError(f"Expected `{name}` to have at least {spatial_dims} axes, got shape {tuple(tensor.shape)}.")
+    return spatial_dims
+
+
+def check_channel_first(name: str, image: Any) -> int:
+    """Return the number of spatial axes of a ``(C, *spatial)`` tensor or array."""
+    shape = image.shape if isinstance(image, Tensor | np.ndarray) else check_tensor(name, image).shape
+    if len(shape) not in (3, 4):
+        raise ValueError(f"Expected `{name}` of shape (C, *spatial) in 2-D or 3-D, got {tuple(shape)}.")
+    return len(shape) - 1
+
+
+def check_method(method: str | None, spatial_dims: int) -> str:
+    """Return the thinning method: the one asked for, else the default of the rank."""
+    methods = ("zhang", "lee") if spatial_dims == 2 else ("lee",)
+    if method is None:
+        return methods[0]
+    if method not in methods:
+        raise ValueError(
+            f"Expected `method` to be one of {', '.join(map(repr, methods))} in {spatial_dims}-D, got {method!r}."
+        )
+    return method
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Check that a floating-point tensor holds neither NaN nor infinity."""
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
+
+
+def check_class_ids(
+    name: str, label: Tensor, *, num_classes: int | None = None, ignore_index: int | None = None
+) -> None:
+    """Check that ``label`` holds whole numbers, from 0 up to but not including ``num_classes``, or ``ignore_index``."""
+    if label.numel() == 0 or label.dtype == torch.bool:
+        return
+    if ignore_index is not None:
+        label = label.masked_fill(has_id(label, ignore_index), 0)
+    if label.is_floating_point() and not (label == label.round()).all():
+        raise ValueError(
+            f"Expected `{name}` to hold class ids, which are whole numbers, got others;"
+            " labels need mode='nearest' when they are resampled."
+        )
+    if num_classes is None and label.dtype == torch.uint8:
+        return
+    low, high = (int(x) for x in torch.stack(torch.aminmax(label)).tolist())
+    if low < 0:
+        raise ValueError(
+            f"Expected `{name}` to hold no negative class ids, got {low}; to leave it out pass `ignore_index`."
+        )
+    if num_classes is not None and high >= num_classes:
+        raise ValueError(
+            f"Expected `{name}` to hold class ids below {num_classes}, the number of classes, got {high};"
+            " to leave an id out pass `ignore_index`."
+        )
+
+
+def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tensor], Tensor] | None) -> None:
+    """Check that at most one activation is asked for."""
+    if other_act is not None and not callable(other_act):
+        raise TypeError(f"Expected `other_act` to be None or callable, got {type(other_act).__name__}.")
+    if sigmoid + softmax + (other_act is not None) > 1:
+        raise ValueError(
+            "Expected at most one of `sigmoid`, `softmax` and `other_act`, got"
+            f" sigmoid={sigmoid}, softmax={softmax}, other_act={other_act}."
+        )
+
+
+def check_smoothing(smooth_nr: float, smooth_dr: float) -> None:
+    """Check that the smoothing constants keep a recall within [0, 1] and its denominator positive."""
+    if not (smooth_dr > 0 and 0 <= smooth_nr <= smooth_dr):
+        raise ValueError(
+            "Expected 0 <= `smooth_nr` <= `smooth_dr` and `smooth_dr` > 0, got"
+            f" smooth_nr={smooth_nr}, smooth_dr={smooth_dr}."
+        )
+
+
+def check_weight(name: str, value: float) -> None:
+    """Check that the weight of a term is not negative."""
+    if not value >= 0:
+        raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+
+
+def check_class_weight(weight: Tensor, num_classes: int) -> None:
+    """Check that there is one weight for all classes, or one for each that counts."""
+    if weight.ndim > 1 or (weight.ndim == 1 and len(weight) not in (1, num_classes)):
+        raise ValueError(
+            f"Expected `weight` to be one number or {num_classes}, one for each class that counts,"
+            f" got shape {tuple(weight.shape)}."
+        )
+
+
+def split_target(target: Any) -> tuple[Tensor, Tensor | None]:
+    """Take a loss target apart: a label, or a pair (label, skeleton)."""
+    parts = target if isinstance(target, tuple | list) else (target,)
+    if len(parts) not in (1, 2) or not all(isinstance(part, Tensor) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(
+            f"Expected `target` to be a label tensor or a pair (label, skeleton) of tensors, got ({kinds})."
+        )
+    label, skeleton = (*parts, None)[:2]
+    return check_tensor("target", label), None if skeleton is None else check_tensor("skeleton", skeleton)
+
+
+def check_logits(input: Any) -> Tensor:
+    """Check the rank and kind of ``(B, C, *spatial)`` predictions; gradients still flow through what is returned."""
+    if not isinstance(input, Tensor) or not input.is_floating_point():
+        kind = input.dtype if isinstance(input, Tensor) else type(input).__name__
+        raise TypeError(f"Expected `input` to be a floating-point torch.Tensor, got {kind}.")
+    if input.ndim not in (4, 5):
+        raise ValueError(f"Expected `input` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(input.shape)}.")
+    return plain(input)
+
+
+def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool) -> None:
+    """Check that a one-channel ``input`` is not treated as several classes: its softmax would be constant."""
+    if input.shape[1] == 1 and (softmax or to_onehot_y):
+        raise ValueError(
+            f"Expected `input` with several channels for `softmax` or `to_onehot_y`, got {tuple(input.shape)};"
+            " one channel needs `sigmoid=True`."
+        )
+
+
+def check_same_device(name: str, tensor: Tensor, input: Tensor) -> None:
+    """Check that ``tensor`` is on the device of ``input``."""
+    if tensor.device != input.device:
+        raise ValueError(f"Expected `{name}` on the device of `input`, {input.device}, got {tensor.device}.")
+
+
+def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:
+    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class."""
+    check_same_device("target", label, input)
+    channels = input.shape[1]
+    expected = (input.shape[0], 1 if to_onehot_y else channels, *input.shape[2:])
+    if tuple(label.shape) == expected:
+        return
+    hint = "."
+    if to_onehot_y and label.ndim > 1 and label.shape[1] == channels:
+        hint = "; it is one-hot already, so leave out `to_onehot_y=True`."
+    elif not to_onehot_y and label.ndim > 1 and label.shape[1] == 1:
+        hint = "; for a label map of class ids pass `to_onehot_y=True`."
+    raise ValueError(
+        f"Expected `target` of shape {expected} to match `input` {tuple(input.shape)}, got {tuple(label.shape)}{hint}"
+    )
+
+
+def check_skeleton(skeleton: Tensor, input: Tensor) -> None:
+    """Check that a precomputed skeleton matches ``input`` in shape and device."""
+    check_same_device("skeleton", skeleton, input)
+    batch, channels, *spatial = input.shape
+    if tuple(skeleton.shape) not in {(batch, 1, *spatial), (batch, channels, *spatial)}:
+        raise ValueError(
+            f"Expected `skeleton` of shape (B, 1 or C, *spatial) matching `input` {tuple(input.shape)},"
+            f" got {tuple(skeleton.shape)}."
+        )
+
+
+def check_probabilities(values: Tensor) -> None:
+    """Check that values used as probabilities lie in [0, 1]; NaN is let through, to show in the loss."""
+    if values.numel() == 0:
+        return
+    low, high = torch.stack(torch.aminmax(values)).tolist()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"Expected probabilities in [0, 1], got values from {low:.3g} to {high:.3g};"
+            " for logits pass `sigmoid=True` or `softmax=True`."
+        )

@@ -1,0 +1,7 @@
+"""Lists of cases for MONAI's datasets: synthetic vessels, and readers of public data sets."""
+
+from monai_topoloss.datasets.chase_db1 import chase_db1_datalist
+from monai_topoloss.datasets.synthetic import synthetic_datalist, synthetic_vessels
+from monai_topoloss.datasets.topomortar import topomortar_datalist
+
+__all__ = ["chase_db1_datalist", "synthetic_datalist", "synthetic_vessels", "topomortar_datalist"]

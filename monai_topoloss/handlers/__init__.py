@@ -1,0 +1,5 @@
+"""Ignite handlers."""
+
+from monai_topoloss.handlers.restore_label import RestoreLabel
+
+__all__ = ["RestoreLabel"]
