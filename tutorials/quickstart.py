@@ -39,7 +39,7 @@ from monai_topoloss import DiceCESkeletonRecallLoss, PrepareBatchSkeleton, Resto
 from monai_topoloss.datasets import chase_db1_datalist, synthetic_datalist, topomortar_datalist
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 ARMS = {
     "Dice + CE": {
@@ -57,7 +57,7 @@ def main() -> None:
     """Train and evaluate each arm, print the table, and draw the figure."""
     args = parse_arguments()
     warnings.filterwarnings("ignore", module="monai|ignite")
-    training_cases, test_cases = load_cases(args.data)
+    training_cases, test_cases = (cases[: args.cases] for cases in load_cases(args.data))
     print(f"{len(training_cases)} training and {len(test_cases)} test images", flush=True)
     from_files = args.data is not None
     training = CacheDataset(training_cases, training_transforms(args.patch, from_files=from_files), progress=False)
@@ -86,6 +86,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("quickstart_output"), help="where table and figure go")
     parser.add_argument("--steps", type=int, default=400, help="training steps of each arm")
     parser.add_argument("--patch", type=int, default=128, help="size of the training patches")
+    parser.add_argument("--cases", type=int, help="use only the first images of each section")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
@@ -135,6 +136,7 @@ def train(name: str, arm: dict, dataset: CacheDataset, args: argparse.Namespace)
         channels=(16, 32, 64, 128),
         strides=(2, 2, 2),
         num_res_units=1,
+        norm="batch",
     ).to(args.device)
     epochs = -(-args.steps // len(loader))
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
@@ -175,7 +177,7 @@ def evaluate(
         device=args.device,
         val_data_loader=DataLoader(dataset, batch_size=1),
         network=network,
-        inferer=SlidingWindowInferer((256, 256), sw_batch_size=4, overlap=0.25),
+        inferer=SlidingWindowInferer((args.patch, args.patch), sw_batch_size=16, overlap=0.25),
         postprocessing=AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2),
         key_val_metric={"dice": MeanDice(include_background=False, output_transform=from_engine(["pred", "label"]))},
     )
@@ -237,7 +239,7 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
     image = np.moveaxis(np.asarray(item["image"]), 0, -1)
     image = (image - image.min()) / (image.max() - image.min())
     panels = {"image": image, "label": label, "tubed skeleton": np.asarray(item["label_skeleton"][0]) > 0}
-    figure, axes = plt.subplots(1, 5, figsize=(20, 4.6), layout="constrained")
+    figure, axes = plt.subplots(1, 5, figsize=(20, 5), layout="constrained")
     for axis, (title, panel) in zip(axes, panels.items(), strict=False):
         axis.imshow(panel, cmap="gray")
         axis.set_title(title)
@@ -246,7 +248,8 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
         axis.set_title(f"{name}\n{count_components(masks[case])} components, label {count_components(label)}")
     for axis in axes:
         axis.set_axis_off()
-    figure.savefig(path, dpi=110)
+    figure.supxlabel("Predictions: white = found, red = missed, blue = invented", fontsize="medium")
+    figure.savefig(path, dpi=80)
 
 
 def compare(mask: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -33,10 +33,10 @@ def synthetic_vessels(
 ) -> tuple[Array, NDArray[np.uint8]]:
     """Draw trees of branching, tapering vessels, and photograph them badly.
 
-    Each tree enters at the border and divides until its branches are thin; the squares of the radii add up in 2-D, their
-    cubes in 3-D (Murray's law). Contrast falls with the radius and fades in places, so that thin branches nearly vanish
-    there; illumination is uneven, blobs distract, and there is noise. Each tree is one connected component, unless a
-    branch leaves the image and comes back.
+    Each tree enters at the border and divides until its branches are thin; the squares of the radii add up in 2-D,
+    their cubes in 3-D (Murray's law). Contrast falls with the radius and fades in places, so that thin branches nearly
+    vanish there; illumination is uneven, blobs distract, and there is noise. Each tree is one connected component,
+    unless a branch leaves the image and comes back.
 
     Args:
         spatial_size: two or three numbers of voxels, at least 16 each.

@@ -1,0 +1,728 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from monai.data import MetaTensor
+from monai.losses import DeepSupervisionLoss, DiceCELoss, DiceLoss
+from monai.networks import one_hot
+
+from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss
+from monai_topoloss.topology import tubed_skeleton
+from tests.images import random_label
+from tests.oracles import skeleton_recall as oracle
+
+SHAPES = {2: (20, 24), 3: (12, 14, 10)}
+SMOOTH = 1e-5
+
+
+def make_case(ndim, channels, device, *, batch=2, seed=0, dtype=torch.float32):
+    """Logits and a label map whose classes are patches of a random image."""
+    spatial = SHAPES[ndim]
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(batch, channels, *spatial, generator=generator, dtype=dtype)
+    classes = max(2, channels)
+    labels = [np.resize(random_label("boxes", ndim, seed + i, classes), spatial) for i in range(batch)]
+    label = torch.from_numpy(np.stack(labels))[:, None] % classes
+    return logits.to(device), label.to(device)
+
+
+def label_channels(label, channels):
+    return label.float() if channels == 1 else one_hot(label, channels)
+
+
+def skeleton_channels(label, channels, radius=2):
+    """One-hot tubed skeletons of a label map; no skeleton for the background."""
+    tubes = tubed_skeleton(label, radius=radius, spatial_dims=label.ndim - 2)
+    if channels == 1:
+        return tubes.float()
+    onehot = one_hot(tubes, channels)
+    onehot[:, 0] = 0
+    return onehot
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("radius", [0, 2])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_softmax_of_a_label_map_equals_the_definition(ndim, channels, batch, radius, reduction, device):
+    logits, label = make_case(ndim, channels, device)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, batch=batch, radius=radius, reduction=reduction)
+    probabilities, skeleton = logits.softmax(1)[:, 1:], skeleton_channels(label, channels, radius)[:, 1:]
+    if batch:
+        probabilities, skeleton = (x.transpose(0, 1).flatten(1)[None] for x in (probabilities, skeleton))
+    expected = 1 - oracle.recall(probabilities, skeleton, SMOOTH, SMOOTH)
+    if reduction == "none":
+        expected = expected.reshape(*expected.shape, *[1] * ndim)
+    else:
+        expected = getattr(expected, reduction)()
+    torch.testing.assert_close(loss(logits, label), expected)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_sigmoid_of_one_channel_equals_the_definition(ndim, device):
+    logits, label = make_case(ndim, 1, device)
+    expected = 1 - oracle.recall(logits.sigmoid(), skeleton_channels(label, 1), SMOOTH, SMOOTH)
+    torch.testing.assert_close(SkeletonRecallLoss(sigmoid=True)(logits, label), expected.mean())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_sigmoid_of_a_multi_label_target_counts_every_channel(ndim, device):
+    logits, label = make_case(ndim, 3, device)
+    target = torch.cat([label > 0, label == 1, label != 2], dim=1)  # overlapping
+    skeleton = tubed_skeleton(target, spatial_dims=ndim)
+    expected = 1 - oracle.recall(logits.sigmoid(), skeleton, SMOOTH, SMOOTH)
+    loss = SkeletonRecallLoss(sigmoid=True, reduction="none")
+    for dtype in (torch.bool, torch.uint8, torch.float32):
+        torch.testing.assert_close(loss(logits, target.to(dtype)).flatten(1), expected)
+        torch.testing.assert_close(loss(logits, (target, skeleton.to(dtype))).flatten(1), expected)
+
+
+def test_softmax_of_a_one_hot_target_leaves_the_background_out(device):
+    logits, label = make_case(2, 3, device)
+    target = label_channels(label, 3)
+    skeleton = tubed_skeleton(target, spatial_dims=2)
+    dense = 1 - oracle.recall(logits.softmax(1), skeleton, SMOOTH, SMOOTH)
+    torch.testing.assert_close(SkeletonRecallLoss(softmax=True)(logits, target), dense[:, 1:].mean())
+    loss = SkeletonRecallLoss(softmax=True, include_background=True)
+    torch.testing.assert_close(loss(logits, target), dense.mean())
+    loss = SkeletonRecallLoss(sigmoid=True, include_background=False)
+    sigmoid = 1 - oracle.recall(logits.sigmoid(), skeleton, SMOOTH, SMOOTH)
+    torch.testing.assert_close(loss(logits, target), sigmoid[:, 1:].mean())
+
+
+def test_sigmoid_of_a_label_map_leaves_the_background_out(device):
+    logits, label = make_case(2, 3, device)
+    expected = 1 - oracle.recall(logits.sigmoid(), skeleton_channels(label, 3), SMOOTH, SMOOTH)[:, 1:]
+    torch.testing.assert_close(SkeletonRecallLoss(sigmoid=True, to_onehot_y=True)(logits, label), expected.mean())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_precomputed_skeleton_gives_the_same(ndim, device):
+    logits, label = make_case(ndim, 4, device)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    expected = loss(logits, label)
+    tubes = tubed_skeleton(label, spatial_dims=ndim)
+    onehot = label_channels(label, 4)
+    for skeleton in (tubes, tubes.float(), skeleton_channels(label, 4), skeleton_channels(label, 4).bool()):
+        assert torch.equal(loss(logits, (label, skeleton)), expected)
+        assert torch.equal(loss(logits, [label, skeleton]), expected)
+        # Skeletonized before, one-hot encoded after: the union rule is kept.
+        assert torch.equal(SkeletonRecallLoss(softmax=True)(logits, (onehot, skeleton)), expected)
+
+
+def test_other_activations_see_the_values_of_skeleton_voxels(device):
+    logits, label = make_case(2, 3, device)
+    seen = []
+
+    def activation(values):
+        seen.append(values.shape)
+        return values.softmax(dim=1)
+
+    expected = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label)
+    torch.testing.assert_close(SkeletonRecallLoss(other_act=activation, to_onehot_y=True)(logits, label), expected)
+    assert seen == [(int((tubed_skeleton(label, spatial_dims=2) > 0).sum()), 3)]
+    torch.testing.assert_close(SkeletonRecallLoss(to_onehot_y=True)(logits.softmax(1), label), expected)
+
+
+def test_weight_multiplies_the_loss_of_each_class(device):
+    logits, label = make_case(2, 3, device)
+    plain = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction="none")(logits, label)
+    for weight in ([0.5, 2.0], torch.tensor([0.5, 2.0])):
+        loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction="none", weight=weight).to(device)
+        expected = plain * torch.tensor([0.5, 2.0], device=device).reshape(1, 2, 1, 1)
+        torch.testing.assert_close(loss(logits, label), expected)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction="none", weight=3.0).to(device)
+    torch.testing.assert_close(loss(logits, label), 3 * plain)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("mode", ["softmax", "sigmoid"])
+def test_a_perfect_prediction_gives_zero(ndim, mode, device):
+    _, label = make_case(ndim, 3, device)
+    onehot = label_channels(label, 3)
+    target = label if mode == "softmax" else onehot
+    logits = 200 * onehot - 100
+    loss = SkeletonRecallLoss(**{mode: True}, to_onehot_y=mode == "softmax")(logits, target)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    worst = SkeletonRecallLoss(**{mode: True}, to_onehot_y=mode == "softmax")(-logits, target)
+    assert worst.item() > 0.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_loss_lies_in_zero_to_one(seed):
+    logits, label = make_case(2, 3, "cpu", seed=seed)
+    for scale in (0.1, 10, 1000):
+        loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction="none")(scale * logits, label)
+        assert ((loss >= 0) & (loss <= 1)).all()
+
+
+def test_monotone_in_the_probability_at_a_skeleton_voxel(device):
+    logits, label = make_case(2, 2, device)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    skeleton = tubed_skeleton(label, spatial_dims=2) > 0
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(logits, label), logits)
+    assert (gradient[:, 1:][skeleton] < 0).all()
+    assert (gradient[:, :1][skeleton] > 0).all()
+    assert (gradient[(~skeleton).expand_as(gradient)] == 0).all()
+
+
+def test_an_absent_class_is_a_constant_without_gradient(device):
+    logits, label = make_case(2, 3, device)
+    label[label == 2] = 0
+    logits.requires_grad_()
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction="none")(logits, label)
+    assert (loss[:, 1] == 0).all()
+    (gradient,) = torch.autograd.grad(loss[:, 1].sum(), logits)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_without_any_skeleton_the_loss_is_zero_and_can_be_trained_on(batch, device):
+    logits = torch.randn(2, 3, 8, 8, device=device, requires_grad=True)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, batch=batch)(
+        logits, torch.zeros(2, 1, 8, 8, device=device)
+    )
+    assert loss.item() == 0
+    loss.backward()
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_an_empty_batch_gives_zero(reduction, device):
+    logits = torch.zeros(0, 2, 8, 8, device=device, requires_grad=True)
+    label = torch.zeros(0, 1, 8, 8, device=device)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction=reduction)(logits, label)
+    assert loss.item() == 0
+    loss.backward()
+
+
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1), (1, 7, 1), (5, 1, 6)])
+def test_one_voxel_dimensions(size, device):
+    label = torch.ones(1, 1, *size, dtype=torch.uint8, device=device)
+    logits = torch.zeros(1, 2, *size, device=device)
+    assert SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label).item() in (
+        pytest.approx(0.5, abs=1e-4),
+        pytest.approx(0.0, abs=1e-4),  # thinned away altogether
+    )
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"softmax": True, "to_onehot_y": True},
+        {"softmax": True, "to_onehot_y": True, "batch": True, "weight": [0.3, 2.0]},
+        {"sigmoid": True},
+    ],
+)
+def test_gradcheck(ndim, options, device):
+    logits, label = make_case(ndim, 3, device, dtype=torch.float64)
+    target = label if "to_onehot_y" in options else label_channels(label, 3)
+    corner = (slice(None), slice(None), *[slice(5, 9)] * ndim)
+    target = target[corner]
+    logits = logits[corner].contiguous().requires_grad_()
+    assert target.any()
+    loss = SkeletonRecallLoss(**options, reduction="none").to(device)
+    assert torch.autograd.gradcheck(lambda x: loss(x, target), logits)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "transposed", "expanded"])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_memory_layouts(layout, ndim, device):
+    logits, label = make_case(ndim, 3, device)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    if layout == "expanded":
+        logits = logits[:1].expand(2, *logits.shape[1:])
+    reference = logits.contiguous().clone().requires_grad_()
+    if layout == "channels_last":
+        logits = logits.to(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
+    elif layout == "transposed":
+        logits = logits.transpose(0, 1).contiguous().transpose(0, 1)
+    logits = logits.detach().requires_grad_()
+    loss(logits, label).backward()
+    loss(reference, label).backward()
+    assert torch.equal(logits.grad, reference.grad)
+    if layout == "channels_last":
+        assert logits.grad.stride() == logits.stride()
+
+
+def saved_bytes(loss, logits, target):
+    """Bytes kept for the backward pass, other than the input itself."""
+    total = 0
+
+    def pack(tensor):
+        nonlocal total
+        if tensor.untyped_storage().data_ptr() != logits.untyped_storage().data_ptr():
+            total += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss(logits, target)
+    return total
+
+
+@pytest.mark.parametrize("mode", ["softmax", "sigmoid"])
+def test_saved_memory_grows_with_the_skeleton_and_not_with_the_image(mode, device):
+    def case(size, length):
+        label = torch.zeros(1, 1, size, size, size, dtype=torch.uint8, device=device)
+        label[..., 4:7, 4:7, 2 : 2 + length] = 1
+        logits = torch.zeros(1, 3, size, size, size, device=device, requires_grad=True)
+        skeleton = tubed_skeleton(label, spatial_dims=3)
+        target = label if mode == "softmax" else label_channels(label, 3)
+        skeleton = skeleton if mode == "softmax" else label_channels(skeleton, 3) * (skeleton > 0)
+        loss = SkeletonRecallLoss(**{mode: True}, to_onehot_y=mode == "softmax")
+        return saved_bytes(loss, logits, (target, skeleton)), int((skeleton.sum(1) > 0).sum())
+
+    small, voxels = case(24, 12)
+    assert case(48, 12) == (small, voxels)
+    twice, more_voxels = case(48, 36)
+    assert more_voxels > 2.5 * voxels
+    assert twice / small == pytest.approx(more_voxels / voxels, rel=0.05)
+    assert small / voxels < 100
+
+
+class AllocationCounter(torch.utils._python_dispatch.TorchDispatchMode):
+    """Counts results as large as a tensor."""
+
+    def __init__(self, numel):
+        super().__init__()
+        self.numel, self.names, self.storages = numel, [], set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.numel() >= self.numel:
+            storage = out.untyped_storage().data_ptr()
+            if storage not in self.storages:
+                self.storages.add(storage)
+                self.names.append(str(func))
+        return out
+
+
+def test_backward_makes_one_tensor_of_the_size_of_the_logits(device):
+    logits, label = make_case(3, 4, device)
+    logits.requires_grad_()
+    value = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label)
+    with AllocationCounter(logits.numel()) as counter:
+        (gradient,) = torch.autograd.grad(value, logits)
+    assert gradient.shape == logits.shape
+    assert len(counter.names) == 1, counter.names
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_types_are_summed_in_float32(dtype, device):
+    label = torch.ones(1, 1, 300, 300, dtype=torch.uint8, device=device)
+    logits = torch.zeros(1, 2, 300, 300, dtype=dtype, device=device, requires_grad=True)
+    for make in (SkeletonRecallLoss, DiceCESkeletonRecallLoss):
+        loss = make(softmax=True, to_onehot_y=True)(logits, (label, label))  # 90,000 voxels: over float16's maximum
+        expected = make(softmax=True, to_onehot_y=True)(logits.float(), (label, label))
+        assert loss.dtype == torch.float32
+        assert torch.equal(loss, expected)
+        loss.backward()
+        assert logits.grad.dtype == dtype
+        assert logits.grad.isfinite().all()
+
+
+def test_autocast(device):
+    logits, label = make_case(2, 3, device)
+    layer = torch.nn.Conv2d(3, 3, 1).to(device)
+    loss = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        output = layer(logits)
+        value = loss(output, label)
+    assert output.dtype == torch.bfloat16
+    assert value.dtype == torch.float32
+    value.backward()
+    assert layer.weight.grad.isfinite().all()
+
+
+def test_nan_logits_give_a_nan_loss(device):
+    logits, label = make_case(2, 2, device)
+    logits[...] = torch.nan
+    assert SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label).isnan()
+    assert SkeletonRecallLoss(to_onehot_y=True)(logits, label).isnan()
+
+
+@pytest.mark.parametrize("label_dtype", [torch.uint8, torch.int64, torch.float32, torch.float16, torch.int8])
+def test_label_types_and_metatensors(label_dtype, device):
+    logits, label = make_case(2, 3, device)
+    for make in (SkeletonRecallLoss, DiceCESkeletonRecallLoss):
+        loss = make(softmax=True, to_onehot_y=True)
+        expected = loss(logits, label)
+        torch.testing.assert_close(loss(logits, label.to(label_dtype)), expected)
+        out = loss(MetaTensor(logits), MetaTensor(label.to(label_dtype).float()).requires_grad_())
+        assert type(out) is torch.Tensor
+        torch.testing.assert_close(out, expected)
+
+
+# --- ignore_index
+
+
+@pytest.mark.parametrize("ignore_index", [255, -1, 2])
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("precomputed", [False, True])
+def test_ignored_voxels_change_nothing(ignore_index, ndim, precomputed, device):
+    logits, label = make_case(ndim, 3, device)
+    label = label.int()
+    label[label == 2] = ignore_index
+    tubes = tubed_skeleton(label.masked_fill(label == ignore_index, 3), spatial_dims=ndim)  # knows nothing of ignoring
+    if precomputed:
+        target = (label, tubes.masked_fill(tubes == 3, ignore_index))
+        skeleton = tubes.masked_fill(tubes == 3, 0)
+    else:
+        target = label
+        skeleton = tubed_skeleton(label.masked_fill(label == ignore_index, 0), spatial_dims=ndim)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, ignore_index=ignore_index)
+    expected = 1 - oracle.recall(logits.softmax(1), one_hot(skeleton, 3), SMOOTH, SMOOTH)[:, 1:]
+    torch.testing.assert_close(loss(logits, target), expected.mean())
+    for make in (SkeletonRecallLoss, DiceCESkeletonRecallLoss):
+        loss = make(softmax=True, to_onehot_y=True, ignore_index=ignore_index)
+        before = loss(logits, target)
+        logits.requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(logits, target), logits)
+        logits = logits.detach()
+        changed = torch.where(label == ignore_index, 10 * torch.randn_like(logits), logits)
+        assert not gradient[(label == ignore_index).expand_as(gradient)].any()
+        torch.testing.assert_close(loss(changed, target), before)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight": torch.tensor([0.2, 1.0, 3.0])}, {"label_smoothing": 0.2}])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_ignoring_equals_cropping(options, reduction, device):
+    logits, label = make_case(2, 3, device)
+    padded_logits = F.pad(logits, (3, 2, 0, 4), value=0.7)
+    padded_label = F.pad(label.int(), (3, 2, 0, 4), value=255)
+    shared = {"softmax": True, "to_onehot_y": True, "reduction": reduction, **options}
+    ignoring = DiceCESkeletonRecallLoss(**shared, ignore_index=255).to(device)
+    cropped = DiceCESkeletonRecallLoss(**shared).to(device)
+    torch.testing.assert_close(ignoring(padded_logits, padded_label), cropped(logits, label))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("ignore_index", [255, -1])
+def test_ignoring_equals_cropping_for_independent_channels(channels, ignore_index, device):
+    logits, label = make_case(2, channels, device)
+    target = label_channels(label, channels)
+    padded = F.pad(target, (3, 2, 0, 4), value=ignore_index)
+    ignoring = DiceCESkeletonRecallLoss(sigmoid=True, ignore_index=ignore_index)
+    cropped = DiceCESkeletonRecallLoss(sigmoid=True)
+    torch.testing.assert_close(ignoring(F.pad(logits, (3, 2, 0, 4)), padded), cropped(logits, target))
+
+
+def test_channels_may_be_ignored_on_their_own(device):
+    logits, label = make_case(2, 2, device)
+    target = label_channels(label, 2)
+    target[:, 1] = 255  # class 1 was not annotated
+    loss = DiceCESkeletonRecallLoss(sigmoid=True, ignore_index=255)
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(logits, target), logits)
+    assert gradient[:, 0].any()
+    assert not gradient[:, 1].any()
+
+
+@pytest.mark.parametrize("options", [{"softmax": True, "to_onehot_y": True}, {"sigmoid": True, "to_onehot_y": True}])
+def test_with_everything_ignored_the_loss_is_zero_but_for_the_constant_of_dice(options, device):
+    logits = torch.randn(2, 3, 6, 6, device=device, requires_grad=True)
+    label = torch.full((2, 1, 6, 6), 255, device=device)
+    loss = DiceCESkeletonRecallLoss(**options, ignore_index=255)
+    value = loss(logits, label)
+    assert value.item() == pytest.approx(0, abs=1e-6)
+    value.backward()
+    assert not logits.grad.any()
+
+
+def test_uint8_labels_are_not_taken_for_minus_one(device):
+    label = torch.full((1, 1, 6, 6), 255, dtype=torch.uint8, device=device)
+    with pytest.raises(ValueError, match="class ids below 3, the number of classes, got 255"):
+        SkeletonRecallLoss(softmax=True, to_onehot_y=True, ignore_index=-1)(
+            torch.zeros(1, 3, 6, 6, device=device), label
+        )
+
+
+# --- together with Dice and cross entropy
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"include_background": False},
+        {"batch": True, "squared_pred": True},
+        {"jaccard": True, "reduction": "sum"},
+        {"weight": torch.tensor([0.2, 1.0, 3.0]), "include_background": False},
+        {"label_smoothing": 0.1, "lambda_dice": 0.3, "lambda_ce": 0.6},
+    ],
+)
+def test_sum_of_monais_dice_ce_and_ours(ndim, options, device):
+    logits, label = make_case(ndim, 3, device)
+    shared = {"softmax": True, "to_onehot_y": True}
+    both = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0.7).to(device)
+    monai = DiceCELoss(**shared, **options).to(device)
+    recall = SkeletonRecallLoss(**shared, batch=options.get("batch", False), reduction=options.get("reduction", "mean"))
+    torch.testing.assert_close(both(logits, label), monai(logits, label) + 0.7 * recall(logits, label))
+    without = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0).to(device)
+    torch.testing.assert_close(without(logits, label), monai(logits, label))
+
+
+def test_binary_sum(device):
+    logits, label = make_case(2, 1, device)
+    options = {"sigmoid": True, "weight": torch.tensor([3.0])}
+    both = DiceCESkeletonRecallLoss(**options).to(device)(logits, label)
+    monai = DiceCELoss(**options).to(device)(logits, label)
+    torch.testing.assert_close(both, monai + SkeletonRecallLoss(sigmoid=True)(logits, label))
+
+
+def test_multi_label_uses_binary_cross_entropy(device):
+    logits, label = make_case(2, 3, device)
+    target = label_channels(label, 3)
+    weight = torch.tensor([1.0, 2.0, 3.0], device=device)
+    both = DiceCESkeletonRecallLoss(sigmoid=True, weight=weight).to(device)(logits, target)
+    expected = DiceLoss(sigmoid=True, weight=weight)(logits, target)
+    expected = expected + F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight.reshape(3, 1, 1))
+    torch.testing.assert_close(both, expected + SkeletonRecallLoss(sigmoid=True)(logits, target))
+    mapped = DiceCESkeletonRecallLoss(sigmoid=True, to_onehot_y=True, lambda_recall=0)(logits, label)
+    torch.testing.assert_close(mapped, DiceCESkeletonRecallLoss(sigmoid=True, lambda_recall=0)(logits, target))
+
+
+@pytest.mark.parametrize("lambdas", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (0, 0, 0)])
+def test_terms_can_be_left_out(lambdas, device):
+    logits, label = make_case(2, 3, device)
+    terms = []
+    for single in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        names = dict(zip(("lambda_dice", "lambda_ce", "lambda_recall"), single, strict=True))
+        terms.append(DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True, **names)(logits, label))
+    names = dict(zip(("lambda_dice", "lambda_ce", "lambda_recall"), lambdas, strict=True))
+    value = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True, **names)(logits, label)
+    torch.testing.assert_close(value, sum(w * term for w, term in zip(lambdas, terms, strict=True)))
+
+
+def test_gradcheck_of_the_sum(device):
+    logits, label = make_case(2, 3, device, dtype=torch.float64)
+    logits = logits[..., :5, :5].contiguous().requires_grad_()
+    label = label[..., :5, :5].int().contiguous()
+    label[..., 0] = 255
+    loss = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True, ignore_index=255)
+    assert torch.autograd.gradcheck(lambda x: loss(x, label), logits, fast_mode=True)
+
+
+# --- in company
+
+
+@pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_in_monais_deep_supervision(make, dtype, device):
+    logits, label = make_case(3, 3, device)
+    loss = make(softmax=True, to_onehot_y=True)
+    heads = [logits, logits[..., ::2, ::2, ::2].contiguous(), logits[..., ::4, ::4, ::4].contiguous()]
+    value = DeepSupervisionLoss(loss)(heads, label.to(dtype))
+    expected = 0
+    for weight, head in zip((1, 0.5, 0.25), heads, strict=True):
+        low = F.interpolate(label.float(), size=head.shape[2:], mode="nearest-exact")
+        expected = expected + weight * loss(head, low)  # the skeleton is made anew at each resolution
+    torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
+def test_pickle_and_deepcopy(make):
+    logits, label = make_case(2, 3, "cpu")
+    loss = make(softmax=True, to_onehot_y=True, weight=[1.0, 2.0] if make is SkeletonRecallLoss else [1.0, 2.0, 3.0])
+    for copied in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss)):
+        assert torch.equal(copied(logits, label), loss(logits, label))
+
+
+def graphs_compiled(loss, logits, target):
+    """Compile a computation around a loss, check its value, and count the pieces the compiler made."""
+    graphs = []
+
+    def backend(graph, inputs):  # noqa: ARG001
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: loss(2 * x, target) + 1, backend=backend)
+    torch.testing.assert_close(compiled(logits), loss(2 * logits, target) + 1)
+    return len(graphs)
+
+
+def test_torch_compile_breaks_the_graph_once():
+    logits, label = make_case(2, 3, "cpu")
+    skeleton = tubed_skeleton(label, spatial_dims=2)
+    options = {"softmax": True, "to_onehot_y": True}
+    assert graphs_compiled(SkeletonRecallLoss(**options), logits, (label, skeleton)) == 2
+    monai = graphs_compiled(DiceCELoss(**options), logits, label)  # MONAI's Dice breaks it by itself
+    assert graphs_compiled(DiceCESkeletonRecallLoss(**options), logits, (label, skeleton)) == monai + 1
+
+
+BAD_TARGETS = [
+    (
+        {},
+        (2, 3, 8, 8),
+        torch.zeros(2, 1, 8, 8),
+        ValueError,
+        r"`target` of shape \(2, 3, 8, 8\).*pass `to_onehot_y=True`",
+    ),
+    ({"to_onehot_y": True}, (2, 3, 8, 8), torch.zeros(2, 3, 8, 8), ValueError, "it is one-hot already"),
+    (
+        {"to_onehot_y": True},
+        (2, 3, 8, 8),
+        torch.zeros(2, 8, 8),
+        ValueError,
+        r"\(2, 1, 8, 8\) to match .* got \(2, 8, 8\)",
+    ),
+    ({"to_onehot_y": True}, (2, 3, 8, 8), torch.zeros(2, 1, 8, 9), ValueError, r"got \(2, 1, 8, 9\)\."),
+    (
+        {"to_onehot_y": True},
+        (2, 1, 8, 8),
+        torch.zeros(2, 1, 8, 8),
+        ValueError,
+        "`input` with several channels.*`sigmoid=True`",
+    ),
+    ({"softmax": True}, (2, 1, 8, 8), torch.zeros(2, 1, 8, 8), ValueError, "one channel needs `sigmoid=True`"),
+    (
+        {"to_onehot_y": True},
+        (2, 3, 8),
+        torch.zeros(2, 1, 8),
+        ValueError,
+        r"`input` of shape \(B, C, \*spatial\).*got \(2, 3, 8\)",
+    ),
+    (
+        {"to_onehot_y": True},
+        (1, 3, 2, 2),
+        torch.full((1, 1, 2, 2), 3),
+        ValueError,
+        "`target` to hold class ids below 3.*got 3",
+    ),
+    ({"to_onehot_y": True}, (1, 3, 2, 2), torch.full((1, 1, 2, 2), -1), ValueError, "no negative class ids, got -1"),
+    ({"to_onehot_y": True}, (1, 3, 2, 2), torch.full((1, 1, 2, 2), 0.5), ValueError, "whole numbers"),
+    ({"sigmoid": True}, (1, 1, 2, 2), torch.full((1, 1, 2, 2), 2), ValueError, "class ids below 2.*got 2"),
+    (
+        {"sigmoid": True},
+        (1, 1, 2, 2),
+        torch.full((1, 1, 2, 2), 255),
+        ValueError,
+        "to leave an id out pass `ignore_index`",
+    ),
+    ({"sigmoid": True}, (1, 1, 2, 2), np.zeros((1, 1, 2, 2)), TypeError, r"label tensor or a pair .* got \(ndarray\)"),
+    ({"sigmoid": True}, (1, 1, 2, 2), (torch.zeros(1, 1, 2, 2),) * 3, TypeError, r"got \(Tensor, Tensor, Tensor\)"),
+    ({"sigmoid": True}, (1, 1, 2, 2), {"label": 1}, TypeError, r"got \(dict\)"),
+    (
+        {"softmax": True, "to_onehot_y": True},
+        (2, 3, 8, 8),
+        (torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8)),
+        ValueError,
+        r"`skeleton` of shape \(B, 1 or C, \*spatial\) matching `input` \(2, 3, 8, 8\), got \(2, 8, 8\)",
+    ),
+    (
+        {"softmax": True, "to_onehot_y": True},
+        (1, 3, 2, 2),
+        (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 7)),
+        ValueError,
+        "`skeleton` to hold class ids below 3.*got 7",
+    ),
+    (
+        {"softmax": True, "to_onehot_y": True},
+        (1, 3, 2, 2),
+        (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)),
+        ValueError,
+        "`skeleton` to hold class ids, which are whole numbers",
+    ),
+    (
+        {"sigmoid": True},
+        (1, 3, 2, 2),
+        (torch.zeros(1, 3, 2, 2), torch.ones(1, 1, 2, 2)),
+        ValueError,
+        "`skeleton` with 3 channels, as channel 0 counts.*`include_background=False`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "shape", "target", "error", "message"), BAD_TARGETS)
+def test_bad_targets_are_named(options, shape, target, error, message):
+    with pytest.raises(error, match=message):
+        SkeletonRecallLoss(**options)(torch.zeros(shape), target)
+    with pytest.raises(error, match=message):
+        DiceCESkeletonRecallLoss(**options)(torch.zeros(shape), target)
+
+
+@pytest.mark.parametrize(
+    ("input", "error", "message"),
+    [
+        (
+            torch.zeros(1, 1, 2, 2, dtype=torch.int),
+            TypeError,
+            "`input` to be a floating-point torch.Tensor, got torch.int32",
+        ),
+        (np.zeros((1, 1, 2, 2)), TypeError, "`input` to be a floating-point torch.Tensor, got ndarray"),
+        (
+            torch.full((1, 1, 2, 2), 3.0),
+            ValueError,
+            r"probabilities in \[0, 1\], got values from 3 to 3; for logits pass",
+        ),
+    ],
+)
+def test_bad_predictions_are_named(input, error, message):
+    with pytest.raises(error, match=message):
+        SkeletonRecallLoss()(input, torch.ones(1, 1, 2, 2))
+
+
+@pytest.mark.gpu
+def test_a_target_on_another_device_is_named():
+    with pytest.raises(ValueError, match="`target` on the device of `input`, cuda:0, got cpu"):
+        SkeletonRecallLoss(sigmoid=True)(torch.zeros(1, 1, 4, 4, device="cuda"), torch.zeros(1, 1, 4, 4))
+
+
+def test_a_target_on_the_meta_device_is_named():
+    with pytest.raises(ValueError, match="`target` on the device of `input`, cpu, got meta"):
+        SkeletonRecallLoss(sigmoid=True)(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"sigmoid": True, "softmax": True}, ValueError, "at most one of `sigmoid`, `softmax` and `other_act`"),
+        ({"other_act": "relu"}, TypeError, "`other_act` to be None or callable, got str"),
+        ({"radius": -1}, ValueError, "`radius` to be at least 0"),
+        ({"smooth_dr": 0.0}, ValueError, "`smooth_dr` > 0"),
+        ({"smooth_nr": 1.0}, ValueError, "0 <= `smooth_nr` <= `smooth_dr`"),
+        ({"ignore_index": 0}, ValueError, "than 0, which is the background"),
+        ({"ignore_index": 2.5}, TypeError, "`ignore_index` to be None or an int|`ignore_index` to be an int"),
+        ({"backend": "tpu"}, ValueError, "`backend` to be one of"),
+        ({"reduction": "median"}, ValueError, "median"),
+    ],
+)
+@pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
+def test_bad_options_are_named(make, options, error, message):
+    with pytest.raises(error, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize("name", ["lambda_dice", "lambda_ce", "lambda_recall"])
+def test_negative_weights_are_named(name):
+    with pytest.raises(ValueError, match=f"`{name}` to be at least 0, got -1"):
+        DiceCESkeletonRecallLoss(**{name: -1})
+
+
+def test_the_sum_has_no_voxelwise_result():
+    with pytest.raises(ValueError, match="`reduction` to be one of 'mean', 'sum', got 'none'"):
+        DiceCESkeletonRecallLoss(reduction="none")
+
+
+def test_weights_that_do_not_fit_are_named():
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, weight=[1.0, 2.0, 3.0])
+    with pytest.raises(
+        ValueError, match=r"`weight` to be one number or 2, one for each class that counts, got shape \(3,\)"
+    ):
+        loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+def test_activations_that_change_the_shape_are_named():
+    loss = SkeletonRecallLoss(other_act=lambda x: x[:, :1], to_onehot_y=True)
+    with pytest.raises(ValueError, match="`other_act` to keep the shape"):
+        loss(torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))

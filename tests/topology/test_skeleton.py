@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import skimage.morphology
+import torch
+from hypothesis import given, settings
+from monai.data import MetaTensor
+
+from monai_topoloss.topology import skeletonize, tubed_skeleton
+from tests.images import KINDS, random_label, random_mask
+from tests.oracles import skeleton_recall as oracle
+
+SMALL_LABELS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=3, max_side=7), elements=st.integers(0, 3))
+
+
+@pytest.mark.parametrize("method", [None, "lee"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(5))
+def test_skeletonize_2d_equals_scikit_image(kind, seed, method, device):
+    mask = random_mask(kind, 2, seed, size=48)
+    skeleton = skeletonize(torch.from_numpy(mask).to(device), method=method)
+    assert skeleton.dtype == torch.bool
+    assert skeleton.device.type == device.type
+    np.testing.assert_array_equal(skeleton.cpu(), skimage.morphology.skeletonize(mask, method=method))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(5))
+def test_skeletonize_3d_equals_scikit_image(kind, seed, device):
+    mask = random_mask(kind, 3, seed)
+    skeleton = skeletonize(torch.from_numpy(mask).to(device))
+    np.testing.assert_array_equal(skeleton.cpu(), skimage.morphology.skeletonize(mask))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("radius", [0, 1, 2, 5])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, bool])
+def test_tubed_skeleton_equals_the_definition(ndim, kind, radius, dtype, device):
+    label = random_label(kind, ndim, seed=radius).astype(dtype)
+    tubes = tubed_skeleton(torch.from_numpy(label).to(device), radius=radius)
+    assert tubes.device.type == device.type
+    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(label, radius), strict=True)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_per_class_is_the_definition_applied_to_each_class(ndim, kind, device):
+    label = random_label(kind, ndim, seed=3)
+    expected = sum(oracle.tubed_skeleton(label * (label == c), 2) for c in np.unique(label)) + 0 * label
+    tubes = tubed_skeleton(torch.from_numpy(label).to(device), per_class=True)
+    np.testing.assert_array_equal(tubes.cpu(), expected)
+
+
+def test_per_class_gives_every_class_a_skeleton():
+    label = np.ones((9, 21), np.uint8)
+    label[3:6] = 2  # the wall of a vessel has no part in the skeleton of the whole
+    assert set(np.unique(tubed_skeleton(label, radius=0))) == {0, 2}
+    assert set(np.unique(tubed_skeleton(label, radius=0, per_class=True))) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("ignore_index", [255, 3, -1])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_ignored_voxels_are_background(ignore_index, ndim, device):
+    label = random_label("blobs", ndim, seed=0).astype(np.int16)
+    label[label == 3] = ignore_index
+    background = np.where(label == ignore_index, 0, label)
+    tubes = tubed_skeleton(torch.from_numpy(label).to(device), ignore_index=ignore_index)
+    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(background, 2))
+
+
+def test_negative_ignore_index_does_not_wrap_round_to_255(device):
+    label = torch.full((9, 9), 255, dtype=torch.uint8, device=device)
+    assert tubed_skeleton(label, ignore_index=-1).max() == 255
+    assert tubed_skeleton(label, ignore_index=255).max() == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(SMALL_LABELS, st.integers(0, 3), st.booleans())
+def test_a_tube_stays_in_its_class_and_holds_the_skeleton(label, radius, per_class):
+    tubes = tubed_skeleton(label, radius=radius, per_class=per_class)
+    assert ((tubes == 0) | (tubes == label)).all()
+    bare = tubed_skeleton(label, radius=0, per_class=per_class)
+    assert (tubes[bare > 0] > 0).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(SMALL_LABELS)
+def test_a_skeleton_lies_within_the_mask(label):
+    assert not skeletonize(label)[label == 0].any()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_leading_axes_count_independent_images(ndim, device):
+    labels = np.stack([np.resize(random_label(kind, ndim, 0), (13,) * ndim) for kind in KINDS[:6]])
+    batch = torch.from_numpy(labels.reshape(2, 3, *labels.shape[1:])).to(device)
+    for function in (skeletonize, tubed_skeleton):
+        result = function(batch, spatial_dims=ndim)
+        assert result.shape == batch.shape
+        for item, expected in zip(result.flatten(0, 1), batch.flatten(0, 1), strict=True):
+            assert torch.equal(item, function(expected))
+
+
+@pytest.mark.parametrize("function", [skeletonize, tubed_skeleton])
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0, 5), (0, 0)])
+def test_empty_shapes(function, shape, device):
+    assert function(torch.zeros(shape, device=device)).shape == shape
+    assert function(torch.zeros(0, 2, 5, 5, device=device), spatial_dims=2).shape == (0, 2, 5, 5)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int32", "uint32", "int64", "float16", "float64"])
+def test_numpy_keeps_its_kind(dtype):
+    label = random_label("tubes", 2, 0).astype(dtype)
+    tubes = tubed_skeleton(label)
+    assert type(tubes) is np.ndarray
+    np.testing.assert_array_equal(tubes, oracle.tubed_skeleton(label, 2), strict=True)
+    assert skeletonize(label).dtype == bool
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.uint16, torch.int32, torch.half, torch.bfloat16])
+def test_tensors_keep_their_kind(dtype, device):
+    label = torch.from_numpy(random_label("tubes", 3, 0)).to(device, dtype)
+    tubes = tubed_skeleton(label)
+    assert type(tubes) is torch.Tensor
+    assert tubes.dtype == dtype
+    assert tubes.device == label.device
+    assert skeletonize(label).dtype == torch.bool
+
+
+def test_metatensors_keep_their_metadata():
+    affine = torch.diag(torch.tensor([2.0, 3.0, 1.0, 1.0]))
+    label = MetaTensor(torch.ones(5, 5, 5), affine=affine, meta={"filename_or_obj": "a.nii.gz"})
+    for result in (tubed_skeleton(label), skeletonize(label)):
+        assert isinstance(result, MetaTensor)
+        assert torch.equal(result.affine, label.affine)
+        assert result.meta["filename_or_obj"] == "a.nii.gz"
+
+
+def test_inputs_are_left_alone_and_outputs_are_fresh(device):
+    label = torch.from_numpy(random_label("full", 2, 0)).to(device)
+    before = label.clone()
+    tubes = tubed_skeleton(label, radius=50)
+    tubes.zero_()
+    assert torch.equal(label, before)
+
+
+def test_non_contiguous_and_gradient_inputs(device):
+    label = torch.from_numpy(random_label("blobs", 3, 1)).to(device).float()
+    expected = tubed_skeleton(label.transpose(0, 2).contiguous())
+    assert torch.equal(tubed_skeleton(label.transpose(0, 2)), expected)
+    assert torch.equal(tubed_skeleton(label.transpose(0, 2).requires_grad_()), expected)
+    numpy_view = label.cpu().numpy()[::-1, ::2]
+    np.testing.assert_array_equal(tubed_skeleton(numpy_view), tubed_skeleton(numpy_view.copy()))
+
+
+def test_big_endian_array():
+    label = random_label("tubes", 2, 0).astype(">i4")
+    np.testing.assert_array_equal(tubed_skeleton(label), tubed_skeleton(label.astype("i4")))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "error", "message"),
+    [
+        (skeletonize, {"mask": [[1]]}, TypeError, r"`mask` to be a torch.Tensor or a numpy.ndarray .* got list"),
+        (skeletonize, {"mask": np.array([["a"]])}, TypeError, r"`mask` .* got an array of <U1"),
+        (skeletonize, {"mask": torch.zeros(3, 3, dtype=torch.cfloat)}, TypeError, "`mask` .* got torch.complex64"),
+        (skeletonize, {"mask": torch.zeros(4)}, ValueError, r"`mask` to have 2 or 3 axes, got shape \(4,\)"),
+        (
+            skeletonize,
+            {"mask": torch.zeros(1, 1, 4, 4)},
+            ValueError,
+            "for leading batch or channel axes pass `spatial_",
+        ),
+        (skeletonize, {"mask": torch.zeros(4, 4), "spatial_dims": 3}, ValueError, "at least 3 axes, got shape"),
+        (skeletonize, {"mask": torch.zeros(4, 4), "spatial_dims": 1}, ValueError, "`spatial_dims` to be 2 or 3, got 1"),
+        (skeletonize, {"mask": torch.full((3, 3), torch.nan)}, ValueError, "`mask` to be finite, got NaN or infinity"),
+        (skeletonize, {"mask": torch.zeros(4, 4), "method": "thin"}, ValueError, "'zhang', 'lee' in 2-D, got 'thin'"),
+        (skeletonize, {"mask": torch.zeros(4, 4, 4), "method": "zhang"}, ValueError, "'lee' in 3-D, got 'zhang'"),
+        (skeletonize, {"mask": torch.zeros(4, 4), "backend": "gpu"}, ValueError, "'auto', 'cpu', 'cuda', got 'gpu'"),
+        (tubed_skeleton, {"label": None}, TypeError, "`label` to be a torch.Tensor .* got NoneType"),
+        (tubed_skeleton, {"label": torch.zeros(4, 4), "radius": -1}, ValueError, "`radius` to be at least 0, got -1"),
+        (tubed_skeleton, {"label": torch.zeros(4, 4), "radius": 1.5}, TypeError, "`radius` to be an int, got float"),
+        (tubed_skeleton, {"label": torch.zeros(4, 4), "radius": True}, TypeError, "`radius` to be an int, got bool"),
+        (
+            tubed_skeleton,
+            {"label": torch.tensor([[0, -2]])},
+            ValueError,
+            "`label` to hold no negative class ids, got -2",
+        ),
+        (tubed_skeleton, {"label": torch.tensor([[0.5, 1]])}, ValueError, "`label` to hold class ids.*mode='nearest'"),
+        (tubed_skeleton, {"label": torch.tensor([[torch.nan, 1]])}, ValueError, "`label` to hold class ids"),
+        (
+            tubed_skeleton,
+            {"label": torch.zeros(4, 4), "ignore_index": 0},
+            ValueError,
+            "than 0, which is the background",
+        ),
+        (tubed_skeleton, {"label": torch.zeros(4, 4), "ignore_index": 1.0}, TypeError, "`ignore_index` to be an int"),
+    ],
+)
+def test_bad_inputs_are_named(function, arguments, error, message):
+    with pytest.raises(error, match=message):
+        function(**arguments)
+
+
+@pytest.mark.parametrize("name", ["vesselexpress_patch", "pinky40_neurites"])
+def test_real_volumes(name, real_data):
+    import nibabel
+
+    (path,) = (real_data / name / "labels").glob("*.nii.gz")
+    label = np.asarray(nibabel.load(path).dataobj)[:64, :64, :64].astype(np.int32)
+    np.testing.assert_array_equal(tubed_skeleton(label), oracle.tubed_skeleton(label, 2))

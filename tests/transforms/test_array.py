@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Affine, Compose, EnsureChannelFirst, Rotate, Spacing
+from monai.utils import TransformBackends
+from skimage.measure import label as label_components
+
+from monai_topoloss.topology import skeletonize, tubed_skeleton
+from monai_topoloss.transforms import Skeletonize, TubedSkeletonize
+from tests.images import random_label
+
+TRANSFORMS = [Skeletonize(), TubedSkeletonize(), TubedSkeletonize(radius=0, per_class=True, ignore_index=3)]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_channels_are_independent(ndim, device):
+    label = torch.stack([torch.from_numpy(random_label("boxes", ndim, 1)) == c for c in (1, 2, 3)]).to(device)
+    for channel, tubes in zip(label, TubedSkeletonize()(label), strict=True):
+        assert torch.equal(tubes, tubed_skeleton(channel))
+    for channel, skeleton in zip(label, Skeletonize()(label), strict=True):
+        assert torch.equal(skeleton, skeletonize(channel))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_label_map_is_thinned_as_the_union_of_its_classes(ndim, device):
+    label = torch.from_numpy(random_label("tubes", ndim, 1)).to(device)[None]
+    assert torch.equal(TubedSkeletonize()(label)[0] > 0, tubed_skeleton(label[0] > 0))
+    assert torch.equal(
+        TubedSkeletonize(per_class=True, radius=1)(label)[0], tubed_skeleton(label[0], per_class=True, radius=1)
+    )
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, bool])
+def test_kind_and_dtype_are_kept(transform, dtype):
+    array = random_label("blobs", 2, 0)[None].astype(dtype)
+    out = transform(array)
+    assert type(out) is np.ndarray
+    assert out.dtype == array.dtype
+    tensor = transform(torch.from_numpy(array))
+    assert type(tensor) is torch.Tensor
+    np.testing.assert_array_equal(tensor, out, strict=True)
+    meta = transform(MetaTensor(array))
+    assert isinstance(meta, MetaTensor)
+    assert meta.dtype == tensor.dtype
+    np.testing.assert_array_equal(meta, out)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_a_metatensor_keeps_affine_and_applied_operations(transform):
+    label = MetaTensor(
+        torch.from_numpy(random_label("tubes", 3, 0))[None].float(), affine=torch.diag(torch.tensor([2.0, 1, 1, 1]))
+    )
+    label = Spacing((1, 1, 1), mode="nearest")(label)
+    out = transform(label)
+    assert torch.equal(out.affine, label.affine)
+    assert out.applied_operations == label.applied_operations
+    assert len(out.applied_operations) == 1
+    out.applied_operations.pop()
+    assert len(label.applied_operations) == 1
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_monai_manners(transform):
+    assert set(transform.backend) <= set(TransformBackends)
+    label = random_label("tubes", 2, 0)[None]
+    for copied in (pickle.loads(pickle.dumps(transform)), copy.deepcopy(transform)):
+        np.testing.assert_array_equal(copied(label), transform(label))
+    np.testing.assert_array_equal(Compose([EnsureChannelFirst(channel_dim=0), transform])(label), transform(label))
+
+
+def test_a_tube_survives_a_nearest_neighbour_rotation_that_shatters_a_skeleton():
+    y, x = np.ogrid[:96, :96]
+    label = ((abs(y - x) < 6) | (abs(y + x - 96) < 6))[None].astype(np.uint8)
+    counts = {}
+    for radius in (0, 2):
+        rotated = Rotate(angle=0.5, mode="nearest", padding_mode="zeros")(TubedSkeletonize(radius=radius)(label))
+        counts[radius] = label_components(np.asarray(rotated[0]) > 0, connectivity=2).max()
+    assert counts[2] == 1
+    assert counts[0] > 1
+
+
+def test_skeletonizing_after_one_hot_loses_the_union_rule():
+    label = torch.zeros(1, 12, 24, dtype=torch.uint8)
+    label[:, 3:9, 2:12], label[:, 3:9, 12:22] = 1, 2
+    onehot = torch.cat([label == c for c in (0, 1, 2)])
+    tubes = TubedSkeletonize(radius=0)(label)
+    assert not torch.equal(TubedSkeletonize(radius=0)(onehot), torch.cat([tubes == c for c in (0, 1, 2)]))
+    assert TubedSkeletonize()(onehot)[0].any()  # the background gets a skeleton too
+
+
+def test_deterministic_before_and_after_spatial_transforms():
+    label = MetaTensor(torch.from_numpy(random_label("tubes", 2, 3))[None].float())
+    flip = Affine(scale_params=(-1, 1), mode="nearest", padding_mode="zeros", image_only=True)
+    for pipeline in (Compose([TubedSkeletonize(), flip]), Compose([flip, TubedSkeletonize()])):
+        assert torch.equal(pipeline(label), pipeline(label))
+        assert pipeline(label).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: TubedSkeletonize(radius=-1), ValueError, "`radius` to be at least 0, got -1"),
+        (lambda: TubedSkeletonize(radius="2"), TypeError, "`radius` to be an int, got str"),
+        (lambda: TubedSkeletonize(ignore_index=0), ValueError, "`ignore_index` to be another value than 0"),
+        (
+            lambda: TubedSkeletonize(backend="gpu"),
+            ValueError,
+            "`backend` to be one of 'auto', 'cpu', 'cuda', got 'gpu'",
+        ),
+        (lambda: Skeletonize(backend="gpu"), ValueError, "`backend` to be one of 'auto', 'cpu', 'cuda', got 'gpu'"),
+        (
+            lambda: Skeletonize(method="thin")(np.zeros((1, 4, 4))),
+            ValueError,
+            "`method` to be one of 'zhang', 'lee' in 2-D",
+        ),
+        (lambda: TubedSkeletonize()(np.zeros((4, 4))), ValueError, r"`img` of shape \(C, \*spatial\).* got \(4, 4\)"),
+        (lambda: TubedSkeletonize()(np.zeros((1, 1, 4, 4, 4))), ValueError, r"`img` of shape \(C, \*spatial\)"),
+        (lambda: TubedSkeletonize()([[1]]), TypeError, "`img` to be a torch.Tensor or a numpy.ndarray .* got list"),
+        (lambda: TubedSkeletonize()(np.full((1, 4, 4), -1)), ValueError, "no negative class ids, got -1"),
+        (lambda: Skeletonize()(np.full((1, 4, 4), np.nan)), ValueError, "`mask` to be finite"),
+    ],
+)
+def test_bad_inputs_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
