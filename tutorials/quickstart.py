@@ -237,7 +237,8 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
     case = int(np.argmax(broken))
     item, label = dataset[case], true_mask(dataset[case])
     image = np.moveaxis(np.asarray(item["image"]), 0, -1)
-    image = (image - image.min()) / (image.max() - image.min())
+    low, high = np.percentile(image, (1, 99))
+    image = np.clip((image - low) / (high - low), 0, 1)
     panels = {"image": image, "label": label, "tubed skeleton": np.asarray(item["label_skeleton"][0]) > 0}
     figure, axes = plt.subplots(1, 5, figsize=(20, 5), layout="constrained")
     for axis, (title, panel) in zip(axes, panels.items(), strict=False):
@@ -249,7 +250,7 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
     for axis in axes:
         axis.set_axis_off()
     figure.supxlabel("Predictions: white = found, red = missed, blue = invented", fontsize="medium")
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=80, bbox_inches="tight")
 
 
 def compare(mask: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -213,3 +213,9 @@ def test_real_volumes(name, real_data):
     (path,) = (real_data / name / "labels").glob("*.nii.gz")
     label = np.asarray(nibabel.load(path).dataobj)[:64, :64, :64].astype(np.int32)
     np.testing.assert_array_equal(tubed_skeleton(label), oracle.tubed_skeleton(label, 2))
+
+
+def test_a_bool_label_ignores_nothing_else():
+    label = torch.ones(9, 9, dtype=torch.bool)
+    assert torch.equal(tubed_skeleton(label, ignore_index=255), tubed_skeleton(label))
+    assert not tubed_skeleton(label, ignore_index=1).any()
