@@ -6,6 +6,7 @@ Messages name the argument, what was expected and what came. A wrong kind is a `
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ _COMPUTABLE = {
 
 def check_tensor(name: str, value: Any) -> Tensor:
     """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        value = torch.from_numpy(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")))
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+        value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        value = torch.from_numpy(value if value.flags.writeable else value.copy())
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
@@ -76,8 +78,8 @@ def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> i
                 " for leading batch or channel axes pass `spatial_dims`."
             )
         return tensor.ndim
-    if spatial_dims not in (2, 3):
-        raise ValueError(f"Expected `spatial_dims` to be 2 or 3, got {spatial_dims!r}.")
+    check_int("spatial_dims", spatial_dims)
+    check_option("spatial_dims", spatial_dims, (2, 3))
     if tensor.ndim < spatial_dims:
         raise ValueError(f"Expected `{name}` to have at least {spatial_dims} axes, got shape {tuple(tensor.shape)}.")
     return spatial_dims
@@ -91,15 +93,17 @@ def check_channel_first(name: str, image: Any) -> int:
     return len(shape) - 1
 
 
-def check_method(method: str | None, spatial_dims: int) -> str:
-    """Return the thinning method: the one asked for, else the default of the rank."""
-    methods = ("zhang", "lee") if spatial_dims == 2 else ("lee",)
+METHODS = {2: ("zhang", "lee"), 3: ("lee",)}  # of thinning, the default of the rank first
+
+
+def check_method(method: str | None, spatial_dims: int | None = None) -> str:
+    """Return the thinning method: the one asked for, else the default of the rank; without a rank, of any."""
+    methods = METHODS[2 if spatial_dims is None else spatial_dims]
     if method is None:
         return methods[0]
     if method not in methods:
-        raise ValueError(
-            f"Expected `method` to be one of {', '.join(map(repr, methods))} in {spatial_dims}-D, got {method!r}."
-        )
+        rank = "" if spatial_dims is None else f" in {spatial_dims}-D"
+        raise ValueError(f"Expected `method` to be one of {', '.join(map(repr, methods))}{rank}, got {method!r}.")
     return method
 
 
@@ -117,10 +121,10 @@ def check_class_ids(
         return
     if ignore_index is not None:
         label = label.masked_fill(has_id(label, ignore_index), 0)
-    if label.is_floating_point() and not (label == label.round()).all():
+    if label.is_floating_point() and not (label - label.round() == 0).all():
         raise ValueError(
             f"Expected `{name}` to hold class ids, which are whole numbers, got others;"
-            " labels need mode='nearest' when they are resampled."
+            " labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)."
         )
     if num_classes is None and label.dtype == torch.uint8:
         return
@@ -140,10 +144,19 @@ def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tenso
     """Check that at most one activation is asked for."""
     if other_act is not None and not callable(other_act):
         raise TypeError(f"Expected `other_act` to be None or callable, got {type(other_act).__name__}.")
-    if sigmoid + softmax + (other_act is not None) > 1:
+    if bool(sigmoid) + bool(softmax) + (other_act is not None) > 1:
         raise ValueError(
             "Expected at most one of `sigmoid`, `softmax` and `other_act`, got"
             f" sigmoid={sigmoid}, softmax={softmax}, other_act={other_act}."
+        )
+
+
+def check_include_background(include_background: bool | None, *, to_onehot_y: bool) -> None:
+    """Check that the background counts only where it can have a skeleton."""
+    if include_background and to_onehot_y:
+        raise ValueError(
+            "Expected `include_background` to be None or False with `to_onehot_y`, got True:"
+            " a label map has no skeleton of the background."
         )
 
 
@@ -162,13 +175,23 @@ def check_weight(name: str, value: float) -> None:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
 
 
-def check_class_weight(weight: Tensor, num_classes: int) -> None:
-    """Check that there is one weight for all classes, or one for each that counts."""
-    if weight.ndim > 1 or (weight.ndim == 1 and len(weight) not in (1, num_classes)):
-        raise ValueError(
-            f"Expected `weight` to be one number or {num_classes}, one for each class that counts,"
-            f" got shape {tuple(weight.shape)}."
-        )
+def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
+    """Return class weights, which are no less than 0, as a tensor: one for each class, or one for all."""
+    if weight is None:
+        return None
+    tensor: Tensor = torch.as_tensor(weight, dtype=torch.float)
+    if tensor.ndim != 1 and not (one_for_all and tensor.ndim == 0):
+        expected = "one number, or " if one_for_all else ""
+        raise ValueError(f"Expected `weight` to be {expected}a sequence of numbers, got shape {tuple(tensor.shape)}.")
+    if not ((tensor >= 0) & tensor.isfinite()).all():
+        raise ValueError(f"Expected `weight` to be finite and at least 0, got {tensor.tolist()}.")
+    return tensor
+
+
+def check_number_of_weights(weight: Tensor, num_classes: int) -> None:
+    """Check that there is a weight for each class that counts, or one for all."""
+    if weight.ndim and len(weight) != num_classes:
+        raise ValueError(f"Expected `weight` to have {num_classes} numbers, one for each class, got {len(weight)}.")
 
 
 def split_target(target: Any) -> tuple[Tensor, Tensor | None]:
@@ -236,13 +259,49 @@ def check_skeleton(skeleton: Tensor, input: Tensor) -> None:
         )
 
 
-def check_probabilities(values: Tensor) -> None:
-    """Check that values used as probabilities lie in [0, 1]; NaN is let through, to show in the loss."""
+def check_outputs(input: Any, label: Tensor) -> Sequence[Tensor]:
+    """Return the outputs of a network: those in a sequence, in a stack as DynUNet makes it, or a single one."""
+    if label.ndim not in (4, 5):
+        raise ValueError(f"Expected `target` of shape (B, 1 or C, *spatial) in 2-D or 3-D, got {tuple(label.shape)}.")
+    if isinstance(input, Tensor):
+        outputs: Sequence[Any] = input.unbind(1) if input.ndim == label.ndim + 1 else [input]
+    else:
+        outputs = input if isinstance(input, list | tuple) else []
+    if not outputs:
+        raise ValueError(f"Expected `input` to be a tensor or a sequence of at least one, got {type(input).__name__}.")
+    for output in map(check_logits, outputs):
+        if output.ndim != label.ndim or any(map(operator.gt, output.shape[2:], label.shape[2:])):
+            raise ValueError(
+                f"Expected each output no larger than `target` {tuple(label.shape)}, got {tuple(output.shape)}."
+            )
+    return outputs
+
+
+def check_skeleton_of_label(skeleton: Tensor, label: Tensor) -> None:
+    """Check that a skeleton has the size of its label."""
+    if skeleton.ndim != label.ndim or skeleton.shape[2:] != label.shape[2:]:
+        raise ValueError(
+            f"Expected `skeleton` of the size of `target` {tuple(label.shape)}, got {tuple(skeleton.shape)}."
+        )
+
+
+def check_probabilities(values: Tensor, *, from_other_act: bool) -> None:
+    """Check that probabilities lie in [0, 1] but for rounding; NaN is let through, to show in the loss."""
     if values.numel() == 0:
         return
     low, high = torch.stack(torch.aminmax(values)).tolist()
-    if low < 0 or high > 1:
+    if low < -1e-3 or high > 1 + 1e-3:
+        source, hint = ("`other_act` to return", "") if from_other_act else ("`input` to hold", _LOGITS_HINT)
+        raise ValueError(f"Expected {source} probabilities in [0, 1], got values from {low:.3g} to {high:.3g}{hint}.")
+
+
+_LOGITS_HINT = "; for logits pass `sigmoid=True` or `softmax=True`"
+
+
+def check_skeleton_in_label(agreement: Tensor) -> None:
+    """Check that most voxels of a skeleton have their class in the label: a forgotten flip must not go unnoticed."""
+    if agreement.numel() and (share := agreement.float().mean().item()) < 0.5:
         raise ValueError(
-            f"Expected probabilities in [0, 1], got values from {low:.3g} to {high:.3g};"
-            " for logits pass `sigmoid=True` or `softmax=True`."
+            f"Expected `skeleton` to lie in the classes of `target`, got one that does at {share:.0%} of its voxels;"
+            " every random transform of the label has to get the skeleton's key too."
         )

@@ -13,10 +13,9 @@ def has_id(label: Tensor, value: int) -> Tensor:
     """
     if label.dtype == torch.bool:
         return label == value if value in (0, 1) else torch.zeros_like(label)
-    if not label.is_floating_point():
-        limits = torch.iinfo(label.dtype)
-        if not limits.min <= value <= limits.max:
-            return torch.zeros_like(label, dtype=torch.bool)
+    limits = torch.finfo(label.dtype) if label.is_floating_point() else torch.iinfo(label.dtype)
+    if not limits.min <= value <= limits.max:
+        return torch.zeros_like(label, dtype=torch.bool)
     return label == value
 
 

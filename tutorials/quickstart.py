@@ -128,7 +128,7 @@ def training_transforms(patch: int, *, from_files: bool) -> Compose:
 
 def train(name: str, arm: dict, dataset: CacheDataset, args: argparse.Namespace) -> UNet:
     """Train a network; only the loss and what is handed to it differ between the arms."""
-    loader = DataLoader(dataset, batch_size=4, shuffle=True, drop_last=True)
+    loader = DataLoader(dataset, batch_size=min(4, len(dataset)), shuffle=True, drop_last=True)
     network = UNet(
         spatial_dims=2,
         in_channels=dataset[0]["image"].shape[0],

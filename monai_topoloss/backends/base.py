@@ -19,8 +19,6 @@ class Backend(Protocol):
         """Thin each item of ``mask``, bool ``(N, *spatial)``, to its skeleton, bool ``(N, *spatial)``."""
         ...
 
-    def tubed_skeleton(
-        self, label: Tensor, *, radius: int, per_class: bool, ignore_index: int | None, method: str
-    ) -> Tensor:
+    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
         """Tubed skeleton of each item of ``label``, ``(N, *spatial)`` of any real dtype, in the same dtype."""
         ...

@@ -26,7 +26,7 @@ def chase_db1_datalist(root_dir: str | os.PathLike[str], section: str, *, observ
         observer: whose labels, 1 or 2.
 
     Returns:
-        A dictionary for each photograph with the paths ``"image"`` (RGB) and ``"label"`` (0 or 255).
+        A dictionary for each photograph with the paths ``"image"`` (RGB) and ``"label"`` (0 is background).
 
     Raises:
         ValueError: if ``section`` or ``observer`` is none of these.

@@ -35,8 +35,8 @@ def synthetic_vessels(
 
     Each tree enters at the border and divides until its branches are thin; the squares of the radii add up in 2-D,
     their cubes in 3-D (Murray's law). Contrast falls with the radius and fades in places, so that thin branches nearly
-    vanish there; illumination is uneven, blobs distract, and there is noise. Each tree is one connected component,
-    unless a branch leaves the image and comes back.
+    vanish there; illumination is uneven, blobs distract, and there is noise. A tree is one connected component, unless
+    a branch leaves the image and comes back or a later tree crosses it.
 
     Args:
         spatial_size: two or three numbers of voxels, at least 16 each.
@@ -57,6 +57,8 @@ def synthetic_vessels(
         >>> image.shape, label.dtype, sorted(set(label.flat))
         ((1, 64, 64), dtype('uint8'), [np.uint8(0), np.uint8(1)])
     """
+    if not isinstance(spatial_size, Sequence | np.ndarray):
+        raise TypeError(f"Expected `spatial_size` to be a sequence, got {type(spatial_size).__name__}.")
     if len(spatial_size) not in (2, 3):
         raise ValueError(f"Expected `spatial_size` to be 2 or 3 numbers, got {tuple(spatial_size)}.")
     for size in spatial_size:

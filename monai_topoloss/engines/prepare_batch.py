@@ -48,10 +48,8 @@ class PrepareBatchSkeleton(PrepareBatch):
         """
         for key in (CommonKeys.IMAGE, CommonKeys.LABEL, self.skeleton_key):
             if key not in batchdata:
-                raise KeyError(
-                    f"Expected the batch to have {str(key)!r}, got {sorted(map(str, batchdata))};"
-                    " `TubedSkeletonized` in the dataset's transforms makes the skeleton."
-                )
+                hint = "; `TubedSkeletonized` makes it" if key == self.skeleton_key else ""
+                raise KeyError(f"Expected the batch to have {str(key)!r}, got {sorted(map(str, batchdata))}{hint}.")
         image, label, skeleton = (
             batchdata[key].to(device=device, non_blocking=non_blocking, **kwargs)
             for key in (CommonKeys.IMAGE, CommonKeys.LABEL, self.skeleton_key)

@@ -9,11 +9,11 @@ import torch.nn.functional as F  # noqa: N812
 from monai.losses import DeepSupervisionLoss
 from torch import Tensor, nn
 
-from monai_topoloss._checks import split_target
+from monai_topoloss._checks import check_option, check_outputs, check_skeleton_of_label, split_target
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.losses.skeleton_recall import Target
 
-__all__ = ["SkeletonDeepSupervisionLoss", "downsample_label", "downsample_skeleton"]
+__all__ = ["SkeletonDeepSupervisionLoss", "downsample_skeleton", "downsample_target"]
 
 
 class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
@@ -25,9 +25,13 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
     one, so that the recall and the other terms of the loss ask for the same. Labels of any dtype will do.
 
     Args:
-        loss: takes ``(input, (label, skeleton))``, such as `SkeletonRecallLoss` or `DiceCESkeletonRecallLoss`.
+        loss: takes ``(input, (label, skeleton))``, such as `SkeletonRecallLoss` or `DiceCESkeletonRecallLoss`. Its
+            attributes ``softmax`` (one-hot targets stay one-hot) and ``ignore_index`` are respected.
         weight_mode: ``"exp"`` (1, 1/2, 1/4, ... but at least 1/16), ``"two"`` (1, 1/2, 1/2, ...) or ``"same"``.
         weights: of the outputs, instead of ``weight_mode``.
+
+    Raises:
+        ValueError: if ``weight_mode`` is none of these.
 
     Example:
         >>> import torch
@@ -39,14 +43,15 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
     """
 
     def __init__(self, loss: nn.Module, weight_mode: str = "exp", weights: Sequence[float] | None = None) -> None:
+        check_option("weight_mode", weight_mode, ("exp", "two", "same"))
         super().__init__(loss, weight_mode, None if weights is None else list(weights))  # type: ignore[arg-type]
 
     def forward(self, input: Tensor | Sequence[Tensor], target: Target) -> Tensor:  # type: ignore[override]
         """Compute the weighted sum over the outputs.
 
         Args:
-            input: outputs ``(B, C, *spatial)`` of any sizes in a sequence, or full-size ones stacked as DynUNet does,
-                ``(B, outputs, C, *spatial)``, or a single output.
+            input: outputs ``(B, C, *spatial)`` of any sizes up to the label's in a sequence, or full-size ones stacked
+                as DynUNet does, ``(B, outputs, C, *spatial)``, or a single output.
             target: the label at full resolution, or a pair of the label and its precomputed tubed skeleton.
 
         Returns:
@@ -57,15 +62,18 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
             ValueError: if there is no output, or shapes do not fit.
         """
         label, skeleton = split_target(target)
-        outputs = _outputs(input, label)
+        outputs = check_outputs(input, label)
         if skeleton is None:
             skeleton = self._skeleton(label, outputs[0])
         else:
+            check_skeleton_of_label(skeleton, label)
             skeleton = drop_ignored(skeleton, label, getattr(self.loss, "ignore_index", None))
         total = torch.zeros((), device=label.device)
         for weight, output in zip(self.get_weights(len(outputs)), outputs, strict=True):
             if weight:
-                pair = downsample_target(label, skeleton, output.shape[2:])
+                pair = downsample_target(
+                    label, skeleton, output.shape[2:], exclusive=bool(getattr(self.loss, "softmax", False))
+                )
                 total = total + weight * self.loss(output, pair)
         return total
 
@@ -80,87 +88,67 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
         return skeleton
 
 
-def downsample_target(label: Tensor, skeleton: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Resample a label and its skeleton, consistently: see `SkeletonDeepSupervisionLoss`.
+def downsample_target(
+    label: Tensor, skeleton: Tensor, size: Sequence[int], *, exclusive: bool
+) -> tuple[Tensor, Tensor]:
+    """Resample a label by the nearest neighbour, and set it to the class of the pooled skeleton where there is one.
 
     Args:
-        label: ``(B, 1 or C, *spatial)``.
-        skeleton: ``(B, 1 or C, *spatial)``.
+        label: ``(B, 1, *spatial)`` with class ids, or ``(B, C, *spatial)`` with a channel for each class.
+        skeleton: ``(B, 1 or C, *spatial)``, likewise.
         size: spatial size of the result.
+        exclusive: whether the channels exclude each other, so that a voxel is of one class only.
 
     Returns:
-        Label and skeleton, ``(B, 1 or C, *size)`` of the dtypes given.
+        Label and skeleton at that size, of the dtypes given. Exclusive skeletons come as a map of class ids.
     """
     if label.shape[2:] == torch.Size(size):
         return label, skeleton
+    if not exclusive and label.shape[1] == skeleton.shape[1] > 1:  # overlapping classes, one by one
+        skeleton = (_mean_pool(skeleton != 0, size) > 0).to(skeleton.dtype)
+        return torch.where(skeleton != 0, skeleton.to(label.dtype), _nearest(label, size)), skeleton
+    if skeleton.shape[1] > 1:
+        skeleton = skeleton.to(torch.uint8).argmax(dim=1, keepdim=True)  # 0 where there is none
     skeleton = downsample_skeleton(skeleton, size)
-    return downsample_label(label, skeleton), skeleton
-
-
-def downsample_label(label: Tensor, skeleton: Tensor) -> Tensor:
-    """Resample a label by the nearest neighbour, and set it to the class of a downsampled skeleton where there is one.
-
-    Args:
-        label: ``(B, 1 or C, *spatial)`` at full resolution: class ids, or a channel for each class.
-        skeleton: ``(B, 1 or C, *size)``, from `downsample_skeleton`: class ids, or a channel for each of the label's.
-
-    Returns:
-        The label, ``(B, 1 or C, *size)`` of the dtype given.
-
-    Raises:
-        ValueError: if a skeleton of several channels comes with a label map.
-    """
-    low = label
-    for axis, out in enumerate(skeleton.shape[2:], start=2):
-        # The position of each new voxel's centre, in integers: exact for every dtype, unlike `interpolate`.
-        centre = torch.arange(out, device=label.device) * 2 + 1
-        low = low.index_select(axis, (centre * label.shape[axis]).div(2 * out, rounding_mode="floor"))
-    if low.shape[1] == skeleton.shape[1]:
-        classes = skeleton.to(low.dtype)
-    elif skeleton.shape[1] == 1:
-        ids = torch.arange(low.shape[1], device=low.device).reshape(-1, *[1] * (low.ndim - 2))
-        classes = (skeleton == ids).to(low.dtype)
-    else:
-        raise ValueError(
-            f"Expected `skeleton` with one channel of class ids like `target`, got {skeleton.shape[1]} channels."
-        )
-    return torch.where(skeleton != 0, classes, low)
+    classes = skeleton
+    if label.shape[1] > 1:
+        classes = skeleton == torch.arange(label.shape[1], device=label.device).reshape(-1, *[1] * len(size))
+    return torch.where(skeleton != 0, classes.to(label.dtype), _nearest(label, size)), skeleton
 
 
 def downsample_skeleton(skeleton: Tensor, size: Sequence[int]) -> Tensor:
     """Pool a tubed skeleton without breaking it: a new voxel is skeleton if anything beneath it was.
 
-    Among several classes beneath a voxel of a map of class ids, the one with the largest share wins, the lower id in a
-    tie. The channels of a multi-label skeleton are pooled one by one.
+    So the union of all classes stays in one piece. Where several classes lie beneath a new voxel, the one with the
+    smallest skeleton in the sample takes it, the lower id in a tie: the thinnest structure is never broken.
 
     Args:
-        skeleton: ``(B, 1, *spatial)`` with class ids, or ``(B, C, *spatial)`` with a channel for each class.
+        skeleton: ``(B, 1, *spatial)`` with class ids.
         size: spatial size of the result.
 
     Returns:
-        The skeleton, ``(B, 1 or C, *size)`` of the dtype given.
+        The skeleton, ``(B, 1, *size)`` of the dtype given.
     """
-    if skeleton.shape[1] > 1:
-        return (_mean_pool(skeleton != 0, size) > 0).to(skeleton.dtype)
     low = skeleton.new_zeros((*skeleton.shape[:2], *size))
-    largest = torch.zeros(low.shape, device=low.device)
+    smallest = torch.full(low.shape, torch.inf, device=low.device)
     for class_id in skeleton.unique():
         if class_id != 0:
-            share = _mean_pool(skeleton == class_id, size)
-            low = torch.where(share > largest, class_id, low)
-            largest = torch.maximum(share, largest)
+            mask = skeleton == class_id
+            volume = mask.flatten(1).count_nonzero(dim=1).float().reshape(-1, *[1] * (low.ndim - 1))
+            wins = (_mean_pool(mask, size) > 0) & (volume < smallest)
+            low = torch.where(wins, class_id, low)
+            smallest = torch.where(wins, volume, smallest)
     return low
+
+
+def _nearest(label: Tensor, size: Sequence[int]) -> Tensor:
+    """Resample by the nearest neighbour, by integer arithmetic: exact for every dtype, unlike `interpolate`."""
+    for axis, out in enumerate(size, start=2):
+        centre = torch.arange(out, device=label.device) * 2 + 1
+        label = label.index_select(axis, (centre * label.shape[axis]).div(2 * out, rounding_mode="floor"))
+    return label
 
 
 def _mean_pool(mask: Tensor, size: Sequence[int]) -> Tensor:
     pool: Callable[..., Tensor] = F.adaptive_avg_pool2d if len(size) == 2 else F.adaptive_avg_pool3d
     return pool(mask.float(), tuple(size))
-
-
-def _outputs(input: Tensor | Sequence[Tensor], label: Tensor) -> Sequence[Tensor]:
-    """Return the outputs of a network as a sequence, full resolution first."""
-    if isinstance(input, Tensor):
-        return input.unbind(1) if input.ndim == label.ndim + 1 else [input]
-    if not isinstance(input, list | tuple) or not input:
-        raise ValueError(f"Expected `input` to be a tensor or a sequence of at least one, got {input!r}.")
-    return input

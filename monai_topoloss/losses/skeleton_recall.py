@@ -23,13 +23,16 @@ from monai_topoloss._checks import (
     check_class_ids,
     check_class_weight,
     check_ignore_index,
+    check_include_background,
     check_int,
     check_label,
     check_logits,
+    check_number_of_weights,
     check_one_channel,
     check_option,
     check_probabilities,
     check_skeleton,
+    check_skeleton_in_label,
     check_smoothing,
     check_weight,
     split_target,
@@ -66,13 +69,15 @@ class SkeletonRecallLoss(_Loss):
 
     Args:
         include_background: whether channel 0 counts. Default None: it does not where it is the background, that is with
-            several channels and ``softmax`` or ``to_onehot_y``; it does otherwise.
+            several channels and ``softmax`` or ``to_onehot_y``; it does otherwise. A label map has no skeleton of the
+            background, so that True does not go with ``to_onehot_y``.
         weight: one number, or one for each class that counts; multiplies the class's loss before the reduction.
         to_onehot_y: the target is a label map of class ids, ``(B, 1, *spatial)``, for an input of several channels.
         sigmoid: apply a sigmoid to ``input``.
         softmax: apply a softmax to ``input``.
-        other_act: another activation; it sees the values of N skeleton voxels, ``(N, C)``.
-        radius: of the tubes in voxels, where the skeleton is computed here.
+        other_act: another activation that gives probabilities; it sees the values of N skeleton voxels, ``(N, C)``.
+        radius: of the tubes in voxels, where the skeleton is computed here; for other options of `TubedSkeletonize`
+            precompute it.
         smooth_nr: added to the numerator, from 0 to ``smooth_dr``.
         smooth_dr: added to the denominator, positive.
         batch: sum over the batch before dividing, and over all processes if ``torch.distributed`` is initialised and
@@ -83,7 +88,8 @@ class SkeletonRecallLoss(_Loss):
 
     Raises:
         TypeError: if ``other_act`` is not callable, or ``radius`` or ``ignore_index`` no int.
-        ValueError: for more than one activation, or smoothing outside 0 <= ``smooth_nr`` <= ``smooth_dr`` > 0.
+        ValueError: for more than one activation, smoothing outside 0 <= ``smooth_nr`` <= ``smooth_dr`` > 0, negative
+            weights, or ``include_background=True`` with ``to_onehot_y``.
 
     Example:
         >>> import torch
@@ -115,12 +121,13 @@ class SkeletonRecallLoss(_Loss):
     ) -> None:
         super().__init__(reduction=LossReduction(reduction).value)
         check_activation(sigmoid=sigmoid, softmax=softmax, other_act=other_act)
+        check_include_background(include_background, to_onehot_y=to_onehot_y)
         check_int("radius", radius, minimum=0)
         check_smoothing(smooth_nr, smooth_dr)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
         self.include_background = include_background
-        self.register_buffer("class_weight", None if weight is None else torch.as_tensor(weight, dtype=torch.float))
+        self.register_buffer("class_weight", check_class_weight(weight, one_for_all=True))
         self.to_onehot_y = to_onehot_y
         self.sigmoid = sigmoid
         self.softmax = softmax
@@ -152,9 +159,9 @@ class SkeletonRecallLoss(_Loss):
             TypeError: if ``input`` is no floating-point tensor or ``target`` neither a tensor nor a pair of tensors.
             ValueError: if shapes, devices, class ids or probabilities do not fit; the message says which and how.
         """
-        return self.of_checked(*self.check(input, target))
+        return self._of_checked(*self._check(input, target))
 
-    def check(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _check(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return input, label and skeleton (or None) as plain tensors; raise if they do not fit."""
         input = check_logits(input)
         label, skeleton = split_target(target)
@@ -165,16 +172,20 @@ class SkeletonRecallLoss(_Loss):
             check_skeleton(skeleton, input)
         return input, label, skeleton
 
-    def of_checked(self, input: Tensor, label: Tensor, skeleton: Tensor | None) -> Tensor:
-        """Compute the loss of what `check` returned."""
+    def _of_checked(self, input: Tensor, label: Tensor, skeleton: Tensor | None) -> Tensor:
+        """Compute the loss of what `_check` returned."""
         if skeleton is None:
             skeleton = self.tubed_skeleton(label, input.shape[1])
-        found, total = self._sums(input, label, skeleton)
+        first = self._first_class(input.shape[1])
+        voxels = _find_voxels(skeleton, label, input.shape[1], first, self.ignore_index)
+        p = self._activate(gather_voxels(input, voxels.position))[:, first:]
+        s = voxels.classes.to(p.dtype)
+        found, total = self._sum(torch.stack([p * s, s]), voxels.per_sample)
         recall = (found + self.smooth_nr) / (total + self.smooth_dr)
         loss = 1 - recall
         if self.class_weight is not None:
-            check_class_weight(self.class_weight, loss.shape[1])
-            loss = loss * self.class_weight
+            check_number_of_weights(self.class_weight, loss.shape[1])
+            loss = loss * self.class_weight.to(loss)
         return _reduce(loss, self.reduction, input.ndim - 2)
 
     def tubed_skeleton(self, label: Tensor, channels: int) -> Tensor:
@@ -207,19 +218,12 @@ class SkeletonRecallLoss(_Loss):
             return int(channels > 1 and (self.softmax or self.to_onehot_y))
         return int(channels > 1 and not self.include_background)
 
-    def _sums(self, input: Tensor, label: Tensor, skeleton: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sums of p S and of S over voxels: (B, classes that count), with one row for ``batch``."""
-        first = self._first_class(input.shape[1])
-        voxels = _find_voxels(skeleton, label, input.shape[1], first, self.ignore_index)
-        probabilities = self._activate(gather_voxels(input, voxels.position))[:, first:]
-        # One tensor (N, 2, classes): what is found of the skeleton, and all of it.
-        values = torch.stack([probabilities * voxels.classes, voxels.classes.to(probabilities.dtype)], dim=1)
+    def _sum(self, values: Tensor, per_sample: list[int]) -> Tensor:
+        """Sum (K, N, classes) over the voxels of each sample to (K, B, classes), or over all to (K, 1, classes)."""
         if self.batch:
-            sums = _sum_over_ranks(values.sum(dim=0, keepdim=True))
-        else:
-            samples = [sample.sum(dim=0) for sample in values.split(voxels.per_sample)]
-            sums = torch.stack(samples) if samples else values
-        return sums[:, 0], sums[:, 1]
+            return _sum_over_ranks(values.sum(dim=1, keepdim=True))
+        samples = [sample.sum(dim=1) for sample in values.split(per_sample, dim=1)]
+        return torch.stack(samples, dim=1) if samples else values
 
     def _activate(self, values: Tensor) -> Tensor:
         """Turn logits (N, C) into probabilities, in float32 at least."""
@@ -233,7 +237,7 @@ class SkeletonRecallLoss(_Loss):
             values = self.other_act(values)
             if values.shape != shape:
                 raise ValueError(f"Expected `other_act` to keep the shape {tuple(shape)}, got {tuple(values.shape)}.")
-        check_probabilities(values.detach())
+        check_probabilities(values.detach(), from_other_act=self.other_act is not None)
         return values
 
 
@@ -244,7 +248,8 @@ class DiceCESkeletonRecallLoss(_Loss):
     cross entropy for any number of channels, where MONAI's takes the softmax of several, and there is ``ignore_index``.
 
     Args:
-        include_background: whether Dice counts channel 0; Skeleton Recall leaves it out where it is the background.
+        include_background: whether Dice counts channel 0. The recall leaves it out anyway where it is the background,
+            see `SkeletonRecallLoss`, and with False everywhere.
         to_onehot_y: the target is a label map of class ids, ``(B, 1, *spatial)``, for an input of several channels.
         sigmoid: the channels of ``input`` are independent: sigmoid, and binary cross entropy.
         softmax: the channels of ``input`` exclude each other: softmax, and cross entropy.
@@ -255,7 +260,8 @@ class DiceCESkeletonRecallLoss(_Loss):
         smooth_nr: added to the numerators of Dice and recall.
         smooth_dr: added to the denominators of Dice and recall.
         batch: sum over the batch before dividing, in Dice and recall; the recall sums over all processes too.
-        weight: class weights of Dice and cross entropy, as in `monai.losses.DiceCELoss`. The recall is not weighted.
+        weight: class weights of Dice and cross entropy, as in `monai.losses.DiceCELoss`: one for each channel of
+            ``input``. The recall is not weighted.
         lambda_dice: weight of Dice.
         lambda_ce: weight of the cross entropy.
         lambda_recall: weight of Skeleton Recall.
@@ -307,6 +313,7 @@ class DiceCESkeletonRecallLoss(_Loss):
         check_weight("lambda_ce", lambda_ce)
         check_weight("lambda_recall", lambda_recall)
         self.skeleton_recall = SkeletonRecallLoss(
+            include_background=None if include_background else False,
             to_onehot_y=to_onehot_y,
             sigmoid=sigmoid,
             softmax=softmax,
@@ -319,7 +326,7 @@ class DiceCESkeletonRecallLoss(_Loss):
             reduction=reduction,
             backend=backend,
         )
-        self.register_buffer("class_weight", None if weight is None else torch.as_tensor(weight, dtype=torch.float))
+        self.register_buffer("class_weight", check_class_weight(weight, one_for_all=False))
         self.dice = DiceLoss(  # sees probabilities and one-hot labels, ignored voxels set to 0 in both
             include_background=include_background,
             squared_pred=squared_pred,
@@ -328,12 +335,13 @@ class DiceCESkeletonRecallLoss(_Loss):
             smooth_nr=smooth_nr,
             smooth_dr=smooth_dr,
             batch=batch,
-            weight=self.class_weight if self.class_weight is None or include_background else self.class_weight[1:],
+            weight=None if self.class_weight is None else self.class_weight[0 if include_background else 1 :],
         )
         self.lambda_dice = lambda_dice
         self.lambda_ce = lambda_ce
         self.lambda_recall = lambda_recall
         self.label_smoothing = label_smoothing
+        self.softmax = softmax
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Target) -> Tensor:
@@ -348,10 +356,14 @@ class DiceCESkeletonRecallLoss(_Loss):
         """
         loss: Tensor
         loss, input, label = self._recall(input, target)
+        if not input.numel():
+            return loss + input.sum()
         valid = None
         if self.ignore_index is not None:
             valid = ~has_id(label, self.ignore_index)
             label = label.masked_fill(~valid, 0)
+            # Not even infinite logits may reach the sums from where nothing is valid.
+            input = input.masked_fill(~(valid if self.skeleton_recall.sigmoid else valid.any(dim=1, keepdim=True)), 0)
         if self.lambda_dice:
             loss = loss + self.lambda_dice * self._dice(input, label, valid)
         if self.lambda_ce:
@@ -365,9 +377,11 @@ class DiceCESkeletonRecallLoss(_Loss):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _recall(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor]:
         """Check everything; return the weighted recall term, and input and label for the other terms."""
-        input, label, skeleton = self.skeleton_recall.check(input, target)
+        input, label, skeleton = self.skeleton_recall._check(input, target)
+        if self.class_weight is not None:
+            check_number_of_weights(self.class_weight, input.shape[1])
         if self.lambda_recall:
-            recall = self.lambda_recall * self.skeleton_recall.of_checked(input, label, skeleton)
+            recall = self.lambda_recall * self.skeleton_recall._of_checked(input, label, skeleton)
         else:
             recall = input.new_zeros((), dtype=torch.promote_types(input.dtype, torch.float32))
         return recall, _at_least_float32(input), label
@@ -389,7 +403,7 @@ class DiceCESkeletonRecallLoss(_Loss):
     def _cross_entropy(self, input: Tensor, label: Tensor, valid: Tensor | None) -> Tensor:
         """Cross entropy, or binary cross entropy for independent channels, over the valid voxels."""
         reduction = self.reduction if valid is None else "none"
-        weight = None if self.class_weight is None else self.class_weight.to(input.dtype)
+        weight = None if self.class_weight is None else self.class_weight.to(input)
         independent = self.skeleton_recall.sigmoid or input.shape[1] == 1
         if independent:
             if weight is not None:
@@ -434,19 +448,27 @@ def _find_voxels(skeleton: Tensor, label: Tensor, channels: int, first: int, ign
             " background; pass `include_background=False` to leave channel 0 out."
         )
     foreground = (skeleton if id_map else skeleton[:, first:]).ne(0).any(dim=1).flatten(1)
-    per_sample = foreground.sum(dim=1).tolist()
-    index = foreground.flatten().nonzero()[:, 0]
-    values = gather_voxels(skeleton, index)  # (N, 1 or C)
-    if ignore_index is not None:
-        values = drop_ignored(values, gather_voxels(label, index), ignore_index)
+    index = foreground.flatten().nonzero()[:, 0]  # ascending
+    ends = torch.arange(1 + len(foreground), device=index.device) * foreground.shape[1]
+    per_sample = torch.searchsorted(index, ends).diff().tolist()
+    values, true_values = gather_voxels(skeleton, index), gather_voxels(label, index)  # (N, 1 or C)
+    values = drop_ignored(values, true_values, ignore_index)
     check_class_ids("skeleton", values, num_classes=channels if id_map else 2)
-    classes = values == torch.arange(channels, device=values.device) if id_map else values != 0
+    classes = _as_channels(values, channels) & (values != 0)
+    check_skeleton_in_label((classes & _as_channels(true_values, channels))[classes.any(dim=1)].any(dim=1))
     return _Voxels(index, classes[:, first:], per_sample)
 
 
 def _at_least_float32(values: Tensor) -> Tensor:
     """Half types lose or overflow a sum over an image."""
     return values if values.dtype == torch.float64 else values.float()
+
+
+def _as_channels(values: Tensor, channels: int) -> Tensor:
+    """Return values (N, 1 or C) of class ids, or of channels of 0 and 1, as booleans (N, C)."""
+    if values.shape[1] == channels:
+        return values != 0
+    return values == torch.arange(channels, device=values.device)
 
 
 def _sum_over_ranks(local: Tensor) -> Tensor:

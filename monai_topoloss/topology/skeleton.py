@@ -16,6 +16,7 @@ from monai_topoloss._checks import (
     check_spatial_dims,
     check_tensor,
 )
+from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 
 __all__ = ["RADIUS", "skeletonize", "tubed_skeleton"]
@@ -121,11 +122,11 @@ def tubed_skeleton(
     check_int("radius", radius, minimum=0)
     check_ignore_index(ignore_index)
     tensor = check_tensor("label", label)
-    check_class_ids("label", tensor, ignore_index=ignore_index)
+    if ignore_index is not None:
+        tensor = tensor.masked_fill(has_id(tensor, ignore_index), 0)
+    check_class_ids("label", tensor)
     items, method = _as_items("label", tensor, spatial_dims, method)
-    tubes = backend_for(tensor, backend).tubed_skeleton(
-        items, radius=radius, per_class=per_class, ignore_index=ignore_index, method=method
-    )
+    tubes = backend_for(tensor, backend).tubed_skeleton(items, radius=radius, per_class=per_class, method=method)
     return convert_to_dst_type(tubes.reshape(tensor.shape), label)[0]
 
 

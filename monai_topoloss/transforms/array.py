@@ -6,7 +6,7 @@ from monai.config import NdarrayOrTensor
 from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 
-from monai_topoloss._checks import check_channel_first, check_ignore_index, check_int, check_option
+from monai_topoloss._checks import check_channel_first, check_ignore_index, check_int, check_method, check_option
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology import skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton import RADIUS
@@ -31,6 +31,7 @@ class Skeletonize(Transform):
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
 
     def __init__(self, method: str | None = None, backend: str = "auto") -> None:
+        check_method(method)
         check_option("backend", backend, BACKENDS)
         self.method = method
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
@@ -68,7 +69,7 @@ class TubedSkeletonize(Transform):
     Args:
         radius: of the tube in voxels; 0 leaves the bare skeleton.
         per_class: skeletonize each class of a label map on its own.
-        ignore_index: an id that is background here.
+        ignore_index: an id that is background here; give the loss the same.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the label.
     """
@@ -85,6 +86,7 @@ class TubedSkeletonize(Transform):
     ) -> None:
         check_int("radius", radius, minimum=0)
         check_ignore_index(ignore_index)
+        check_method(method)
         check_option("backend", backend, BACKENDS)
         self.radius = radius
         self.per_class = per_class

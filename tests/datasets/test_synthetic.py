@@ -63,6 +63,7 @@ def test_datalists_share_no_case():
     ("arguments", "error", "message"),
     [
         ({"spatial_size": (64,)}, ValueError, r"`spatial_size` to be 2 or 3 numbers, got \(64,\)"),
+        ({"spatial_size": 32}, TypeError, "`spatial_size` to be a sequence, got int"),
         ({"spatial_size": (64, 8)}, ValueError, "`spatial_size` to be at least 16, got 8"),
         ({"spatial_size": (64, 64.0)}, TypeError, "`spatial_size` to be an int, got float"),
         ({"spatial_size": (64, 64), "num_trees": 0}, ValueError, "`num_trees` to be at least 1, got 0"),

@@ -27,5 +27,5 @@ def test_the_key_can_be_chosen():
 def test_missing_keys_are_named(missing):
     batch = {"image": torch.zeros(1), "label": torch.ones(1), "label_skeleton": torch.zeros(1)}
     del batch[missing]
-    with pytest.raises(KeyError, match=f"Expected the batch to have '{missing}', got .* `TubedSkeletonized`"):
+    with pytest.raises(KeyError, match=f"Expected the batch to have '{missing}', got "):
         PrepareBatchSkeleton()(batch)

@@ -12,7 +12,7 @@ from monai.networks.nets import DynUNet
 from skimage.measure import label as label_components
 
 from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SkeletonRecallLoss
-from monai_topoloss.losses.deep_supervision import downsample_label, downsample_skeleton, downsample_target
+from monai_topoloss.losses.deep_supervision import downsample_skeleton, downsample_target
 from monai_topoloss.topology import tubed_skeleton
 from tests.images import random_label
 from tests.losses.test_skeleton_recall import label_channels, make_case
@@ -37,7 +37,7 @@ def test_a_thin_diagonal_stays_in_one_piece(ndim, factor, shift, device):
     label = diagonal(ndim, 64).roll(shift, dims=2).to(device)
     pieces = count_components(label[0, 0])
     size = [64 // factor] * ndim
-    low, skeleton = downsample_target(label, tubed_skeleton(label, spatial_dims=ndim), size)
+    low, skeleton = downsample_target(label, tubed_skeleton(label, spatial_dims=ndim), size, exclusive=True)
     assert low.shape[2:] == skeleton.shape[2:] == tuple(size)
     assert count_components(low[0, 0]) == count_components(skeleton[0, 0]) == pieces
     nearest = F.interpolate(label.float(), size=size, mode="nearest-exact")
@@ -59,41 +59,86 @@ def test_random_skeletons_are_never_broken(size, seed, device):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_labels_are_resampled_as_monai_does_where_there_is_no_skeleton(dtype, ndim, device):
     label = torch.from_numpy(np.resize(random_label("noise", ndim, 1), (1, 1, *[20] * ndim))).to(device, dtype)
-    for size in ([10] * ndim, [7] * ndim, [20] * ndim, [33] * ndim):
-        empty = torch.zeros(1, 1, *size, dtype=dtype, device=device)
-        expected = F.interpolate(label.float(), size=size, mode="nearest-exact").to(dtype)
-        assert torch.equal(downsample_label(label, empty), expected)
+    for size in ([10] * ndim, [7] * ndim, [20] * ndim):
+        low, skeleton = downsample_target(label, torch.zeros_like(label), size, exclusive=True)
+        assert torch.equal(low, F.interpolate(label.float(), size=size, mode="nearest-exact").to(dtype))
+        assert low.dtype == skeleton.dtype == dtype
 
 
 def test_large_class_ids_survive(device):
     label = torch.full((1, 1, 8, 8), 2**53 + 1, device=device)
-    low, skeleton = downsample_target(label, label, (4, 4))
+    low, skeleton = downsample_target(label, label, (4, 4), exclusive=True)
     assert (low == 2**53 + 1).all()
     assert (skeleton == 2**53 + 1).all()
 
 
-def test_the_class_with_the_largest_share_wins(device):
-    skeleton = torch.tensor([[0, 3, 0, 0], [3, 1, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0]], device=device)[None, None]
-    assert downsample_skeleton(skeleton, (2, 2)).tolist() == [[[[3, 0], [1, 0]]]]
+def test_the_smallest_skeleton_of_the_sample_wins(device):
+    first = torch.tensor([[0, 3, 0, 0], [3, 1, 0, 0], [2, 0, 1, 0], [1, 0, 0, 0]], device=device)
+    second = torch.tensor([[1, 3, 0, 0], [3, 3, 0, 0], [2, 0, 1, 0], [2, 2, 0, 0]], device=device)
+    low = downsample_skeleton(torch.stack([first, second])[:, None], (2, 2))
+    assert low[:, 0].tolist() == [[[3, 0], [2, 1]], [[1, 0], [2, 1]]]
 
 
-def test_labels_agree_with_the_skeleton(device):
-    label = torch.from_numpy(np.resize(random_label("tubes", 3, 2), (1, 1, 24, 24, 24))).to(device)
-    skeleton = tubed_skeleton(label, spatial_dims=3)
-    low, thin = downsample_target(label, skeleton, (6, 6, 6))
+def test_a_thin_class_beside_a_thick_one_stays_in_one_piece(device):
+    label = torch.zeros(1, 1, 16, 16, dtype=torch.uint8, device=device)
+    label[..., 8, :] = 1
+    label[..., 9:11, 4:12] = 2
+    label[..., 11:14, 4:12] = 2
+    skeleton = downsample_skeleton(label, (4, 4))
+    assert count_components(skeleton[0, 0] == 1) == 1
+    assert count_components(skeleton[0, 0]) == 1
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_labels_agree_with_the_skeleton(ndim, device):
+    size = [6] * ndim
+    label = torch.from_numpy(np.resize(random_label("tubes", ndim, 2), (1, 1, *[24] * ndim))).to(device)
+    skeleton = tubed_skeleton(label, spatial_dims=ndim)
+    low, thin = downsample_target(label, skeleton, size, exclusive=True)
     assert (thin > 0).any()
     assert torch.equal(low[thin > 0], thin[thin > 0])
-    # The same as channels, from a map of class ids.
-    low_channels, thin = downsample_target(label_channels(label, 4), skeleton, (6, 6, 6))
-    assert torch.equal(low_channels, label_channels(low, 4))
+    # The same in channels, from a map of class ids or from channels: one-hot stays one-hot.
+    channels = label_channels(label, 4)
+    for same in (skeleton, label_channels(skeleton, 4) * (skeleton > 0)):
+        low_channels, low_thin = downsample_target(channels, same, size, exclusive=True)
+        assert torch.equal(low_channels, label_channels(low, 4))
+        assert torch.equal(low_thin, thin.to(low_thin.dtype))
+        assert (low_channels.sum(dim=1) == 1).all()
+        plain, _ = downsample_target(label, same, size, exclusive=True)
+        assert torch.equal(plain, low)
 
 
-def test_channels_are_pooled_one_by_one(device):
+def test_one_hot_targets_give_what_their_label_map_gives(device):
+    logits, label = make_case(2, 3, device)
+    heads = [logits, F.avg_pool2d(logits, 2), F.avg_pool2d(logits, 4)]
+    for make in (SkeletonRecallLoss, DiceCESkeletonRecallLoss):
+        expected = SkeletonDeepSupervisionLoss(make(**OPTIONS))(heads, label)
+        one_hot = SkeletonDeepSupervisionLoss(make(softmax=True))
+        skeleton = tubed_skeleton(label, spatial_dims=2)
+        torch.testing.assert_close(one_hot(heads, (label_channels(label, 3), skeleton)), expected)
+
+
+@pytest.mark.parametrize("kind", ["label map", "one-hot"])
+def test_a_perfect_prediction_gives_zero_at_every_resolution(kind, device):
+    label = make_case(2, 3, device)[1]
+    skeleton = tubed_skeleton(label, spatial_dims=2)
+    pairs = [downsample_target(label, skeleton, [s // k for s in label.shape[2:]], exclusive=True) for k in (1, 2, 4)]
+    heads = [100 * label_channels(low, 3) for low, _ in pairs]
+    target = (label if kind == "label map" else label_channels(label, 3), skeleton)
+    loss = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=kind == "label map")
+    assert SkeletonDeepSupervisionLoss(loss)(heads, target).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_overlapping_channels_are_pooled_one_by_one(device):
     target = (torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.9).to(device)
-    low, thin = downsample_target(target.float(), target.float(), (4, 4))
+    low, thin = downsample_target(target.float(), target.float(), (4, 4), exclusive=False)
     expected = F.adaptive_max_pool2d(target.float(), 4)
     assert torch.equal(thin, expected)
     assert torch.equal(low, expected)
+    logits = torch.randn(2, 3, 16, 16, device=device)
+    loss = SkeletonRecallLoss(sigmoid=True)
+    deep = SkeletonDeepSupervisionLoss(loss)([logits, logits[..., ::4, ::4]], (target, target))
+    torch.testing.assert_close(deep, loss(logits, (target, target)) + 0.5 * loss(logits[..., ::4, ::4], (low, thin)))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -107,7 +152,7 @@ def test_sums_the_loss_of_each_output(ndim, make, weights, device):
     skeleton = tubed_skeleton(label, spatial_dims=ndim)
     expected = 0
     for weight, head in zip(deep.get_weights(3), heads, strict=True):
-        expected = expected + weight * loss(head, downsample_target(label, skeleton, head.shape[2:]))
+        expected = expected + weight * loss(head, downsample_target(label, skeleton, head.shape[2:], exclusive=True))
     for dtype in (torch.uint8, torch.int64, torch.float32):
         torch.testing.assert_close(deep(heads, label.to(dtype)), expected)
     torch.testing.assert_close(deep(heads, (label, skeleton)), expected)
@@ -184,19 +229,27 @@ LABEL = torch.zeros(1, 1, 4, 4)
 @pytest.mark.parametrize(
     ("loss", "input", "target", "error", "message"),
     [
-        (SkeletonRecallLoss(**OPTIONS), [], LABEL, ValueError, r"a sequence of at least one, got \[\]"),
-        (SkeletonRecallLoss(**OPTIONS), None, LABEL, ValueError, "to be a tensor or a sequence .* got None"),
+        (SkeletonRecallLoss(**OPTIONS), [], LABEL, ValueError, "a sequence of at least one, got list"),
+        (SkeletonRecallLoss(**OPTIONS), {"a": HEAD}, LABEL, ValueError, "to be a tensor or a sequence .* got dict"),
+        (SkeletonRecallLoss(**OPTIONS), [HEAD, None], LABEL, TypeError, "`input` to be a floating-point torch.Tensor"),
         (SkeletonRecallLoss(**OPTIONS), [HEAD], "label", TypeError, "`target` to be a label tensor or a pair"),
         (DiceCELoss(**OPTIONS), [HEAD], LABEL, TypeError, "DiceCELoss has no method `tubed_skeleton` to make"),
         (
-            SkeletonRecallLoss(**OPTIONS),
-            [HEAD, HEAD[..., :2, :2]],
-            (LABEL, HEAD),
+            SkeletonRecallLoss(sigmoid=True),
+            HEAD[..., None],
+            LABEL[:, 0],
             ValueError,
-            "`skeleton` with one channel of class ids like `target`, got 2 channels",
+            r"`target` of shape .*\(1, 4, 4\)",
         ),
+        (SkeletonRecallLoss(**OPTIONS), [HEAD], LABEL[..., :2], ValueError, "no larger than `target`"),
+        (SkeletonRecallLoss(**OPTIONS), [HEAD], (LABEL, LABEL[..., :2]), ValueError, "`skeleton` of the size of `targ"),
     ],
 )
 def test_bad_inputs_are_named(loss, input, target, error, message):
     with pytest.raises(error, match=message):
         SkeletonDeepSupervisionLoss(loss)(input, target)
+
+
+def test_unknown_modes_are_named():
+    with pytest.raises(ValueError, match="`weight_mode` to be one of 'exp', 'two', 'same', got 'expo'"):
+        SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS), "expo")

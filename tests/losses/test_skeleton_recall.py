@@ -194,15 +194,6 @@ def test_without_any_skeleton_the_loss_is_zero_and_can_be_trained_on(batch, devi
     assert not logits.grad.any()
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_an_empty_batch_gives_zero(reduction, device):
-    logits = torch.zeros(0, 2, 8, 8, device=device, requires_grad=True)
-    label = torch.zeros(0, 1, 8, 8, device=device)
-    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, reduction=reduction)(logits, label)
-    assert loss.item() == 0
-    loss.backward()
-
-
 @pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1), (1, 7, 1), (5, 1, 6)])
 def test_one_voxel_dimensions(size, device):
     label = torch.ones(1, 1, *size, dtype=torch.uint8, device=device)
@@ -289,15 +280,15 @@ def test_saved_memory_grows_with_the_skeleton_and_not_with_the_image(mode, devic
 
 
 class AllocationCounter(torch.utils._python_dispatch.TorchDispatchMode):
-    """Counts results as large as a tensor."""
+    """Lists the operations that made a tensor of that many bytes."""
 
-    def __init__(self, numel):
+    def __init__(self, num_bytes):
         super().__init__()
-        self.numel, self.names, self.storages = numel, [], set()
+        self.num_bytes, self.names, self.storages = num_bytes, [], set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor) and out.numel() >= self.numel:
+        if isinstance(out, torch.Tensor) and out.numel() * out.element_size() >= self.num_bytes:
             storage = out.untyped_storage().data_ptr()
             if storage not in self.storages:
                 self.storages.add(storage)
@@ -309,7 +300,7 @@ def test_backward_makes_one_tensor_of_the_size_of_the_logits(device):
     logits, label = make_case(3, 4, device)
     logits.requires_grad_()
     value = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label)
-    with AllocationCounter(logits.numel()) as counter:
+    with AllocationCounter(logits.numel() * logits.element_size()) as counter:
         (gradient,) = torch.autograd.grad(value, logits)
     assert gradient.shape == logits.shape
     assert len(counter.names) == 1, counter.names
@@ -347,6 +338,73 @@ def test_nan_logits_give_a_nan_loss(device):
     logits[...] = torch.nan
     assert SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, label).isnan()
     assert SkeletonRecallLoss(to_onehot_y=True)(logits, label).isnan()
+
+
+def test_probabilities_may_be_rounded(device):
+    label = torch.ones(1, 1, 6, 6, device=device)
+    assert SkeletonRecallLoss()(label * (1 + 1e-6), label).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_infinite_logits_at_ignored_voxels_change_nothing(device):
+    logits, label = make_case(2, 3, device)
+    label = label.int()
+    label[..., :4] = 255
+    for options in ({"softmax": True, "to_onehot_y": True}, {"sigmoid": True, "to_onehot_y": True}):
+        loss = DiceCESkeletonRecallLoss(**options, ignore_index=255)
+        expected = loss(logits, label)
+        broken = logits.masked_fill(label == 255, torch.inf).requires_grad_()
+        assert torch.equal(loss(broken, label), expected)
+        loss(broken, label).backward()
+        assert broken.grad.isfinite().all()
+
+
+def test_weights_follow_the_logits_to_their_device(device):
+    logits, label = make_case(2, 3, device)
+    for make, weight in ((SkeletonRecallLoss, [1.0, 2.0]), (DiceCESkeletonRecallLoss, [1.0, 2.0, 3.0])):
+        loss = make(softmax=True, to_onehot_y=True, weight=weight)  # not moved itself
+        assert loss(logits, label).device == logits.device
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8), (2, 0, 8), (1, 8, 0, 8)])
+@pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
+@pytest.mark.parametrize("options", [{}, {"batch": True}, {"ignore_index": 2}])
+def test_nothing_at_all_gives_zero(shape, make, options, device):
+    logits = torch.zeros(shape[0], 3, *shape[1:], device=device, requires_grad=True)
+    loss = make(softmax=True, to_onehot_y=True, **options)(logits, torch.zeros(shape[0], 1, *shape[1:], device=device))
+    assert loss.item() == 0
+    loss.backward()
+
+
+def test_false_leaves_the_background_out_of_dice_and_recall(device):
+    logits, label = make_case(2, 3, device)
+    target = label_channels(label, 3)
+    tubes = tubed_skeleton(label, spatial_dims=2)
+    loss = DiceCESkeletonRecallLoss(sigmoid=True, include_background=False, lambda_dice=0, lambda_ce=0)
+    recall = SkeletonRecallLoss(sigmoid=True, include_background=False)
+    torch.testing.assert_close(loss(logits, target), recall(logits, target))
+    torch.testing.assert_close(loss(logits, (target, tubes)), recall(logits, (target, tubes)))
+
+
+def test_a_forgotten_flip_of_the_skeleton_is_named():
+    logits, label = make_case(2, 3, "cpu")
+    label = torch.zeros_like(label)
+    label[..., 2:6] = 1
+    skeleton = tubed_skeleton(label, spatial_dims=2)
+    for make in (SkeletonRecallLoss, DiceCESkeletonRecallLoss):
+        loss = make(softmax=True, to_onehot_y=True)
+        loss(logits, (label, skeleton))
+        with pytest.raises(ValueError, match=r"`skeleton` to lie in the classes of `target`, got .* 0% of its voxels"):
+            loss(logits, (label.flip(-1), skeleton))
+
+
+def test_the_forward_pass_makes_no_tensor_of_the_size_of_the_logits(device):
+    _, label = make_case(3, 3, device)
+    skeleton = tubed_skeleton(label, spatial_dims=3)
+    logits = torch.randn(2, 3, *SHAPES[3], device=device, requires_grad=True)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    with AllocationCounter(logits.numel() * logits.element_size()) as counter:
+        loss(logits, (label, skeleton))
+    assert not counter.names, counter.names
 
 
 @pytest.mark.parametrize("label_dtype", [torch.uint8, torch.int64, torch.float32, torch.float16, torch.int8])
@@ -663,7 +721,7 @@ def test_bad_targets_are_named(options, shape, target, error, message):
         (
             torch.full((1, 1, 2, 2), 3.0),
             ValueError,
-            r"probabilities in \[0, 1\], got values from 3 to 3; for logits pass",
+            r"`input` to hold probabilities in \[0, 1\], got values from 3 to 3; for logits pass",
         ),
     ],
 )
@@ -695,6 +753,9 @@ def test_a_target_on_the_meta_device_is_named():
         ({"ignore_index": 2.5}, TypeError, "`ignore_index` to be None or an int|`ignore_index` to be an int"),
         ({"backend": "tpu"}, ValueError, "`backend` to be one of"),
         ({"reduction": "median"}, ValueError, "median"),
+        ({"weight": [-1.0, 1.0]}, ValueError, "`weight` to be finite and at least 0"),
+        ({"weight": [float("nan")]}, ValueError, "`weight` to be finite and at least 0"),
+        ({"weight": [[1.0]]}, ValueError, r"`weight` to be .*a sequence of numbers, got shape \(1, 1\)"),
     ],
 )
 @pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
@@ -716,10 +777,27 @@ def test_the_sum_has_no_voxelwise_result():
 
 def test_weights_that_do_not_fit_are_named():
     loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True, weight=[1.0, 2.0, 3.0])
-    with pytest.raises(
-        ValueError, match=r"`weight` to be one number or 2, one for each class that counts, got shape \(3,\)"
-    ):
+    with pytest.raises(ValueError, match="`weight` to have 2 numbers, one for each class, got 3"):
         loss(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+def test_weights_of_the_sum_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"`weight` to be a sequence of numbers, got shape \(\)"):
+        DiceCESkeletonRecallLoss(weight=2.0)
+    loss = DiceCESkeletonRecallLoss(sigmoid=True, weight=[1.0, 2.0])
+    with pytest.raises(ValueError, match="`weight` to have 1 numbers, one for each class, got 2"):
+        loss(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4))
+
+
+def test_a_label_map_has_no_skeleton_of_the_background():
+    with pytest.raises(ValueError, match="`include_background` to be None or False with `to_onehot_y`, got True"):
+        SkeletonRecallLoss(include_background=True, softmax=True, to_onehot_y=True)
+
+
+def test_activations_that_give_no_probabilities_are_named():
+    loss = SkeletonRecallLoss(other_act=torch.tanh)
+    with pytest.raises(ValueError, match=r"`other_act` to return probabilities in \[0, 1\], got values from -0.964"):
+        loss(torch.full((1, 1, 4, 4), -2.0), torch.ones(1, 1, 4, 4))
 
 
 def test_activations_that_change_the_shape_are_named():

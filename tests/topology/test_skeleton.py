@@ -156,6 +156,17 @@ def test_non_contiguous_and_gradient_inputs(device):
     np.testing.assert_array_equal(tubed_skeleton(numpy_view), tubed_skeleton(numpy_view.copy()))
 
 
+def test_a_read_only_array():
+    label = random_label("tubes", 2, 0)
+    label.setflags(write=False)
+    np.testing.assert_array_equal(tubed_skeleton(label), oracle.tubed_skeleton(label, 2))
+
+
+def test_an_id_that_half_types_cannot_hold_is_nowhere():
+    label = torch.from_numpy(random_label("tubes", 2, 0)).half()
+    assert torch.equal(tubed_skeleton(label, ignore_index=100_000), tubed_skeleton(label))
+
+
 def test_big_endian_array():
     label = random_label("tubes", 2, 0).astype(">i4")
     np.testing.assert_array_equal(tubed_skeleton(label), tubed_skeleton(label.astype("i4")))
@@ -175,7 +186,12 @@ def test_big_endian_array():
             "for leading batch or channel axes pass `spatial_",
         ),
         (skeletonize, {"mask": torch.zeros(4, 4), "spatial_dims": 3}, ValueError, "at least 3 axes, got shape"),
-        (skeletonize, {"mask": torch.zeros(4, 4), "spatial_dims": 1}, ValueError, "`spatial_dims` to be 2 or 3, got 1"),
+        (
+            skeletonize,
+            {"mask": torch.zeros(4, 4), "spatial_dims": 1},
+            ValueError,
+            "`spatial_dims` to be one of 2, 3, got 1",
+        ),
         (skeletonize, {"mask": torch.full((3, 3), torch.nan)}, ValueError, "`mask` to be finite, got NaN or infinity"),
         (skeletonize, {"mask": torch.zeros(4, 4), "method": "thin"}, ValueError, "'zhang', 'lee' in 2-D, got 'thin'"),
         (skeletonize, {"mask": torch.zeros(4, 4, 4), "method": "zhang"}, ValueError, "'lee' in 3-D, got 'zhang'"),
@@ -191,6 +207,9 @@ def test_big_endian_array():
             "`label` to hold no negative class ids, got -2",
         ),
         (tubed_skeleton, {"label": torch.tensor([[0.5, 1]])}, ValueError, "`label` to hold class ids.*mode='nearest'"),
+        (tubed_skeleton, {"label": torch.tensor([[torch.inf, 1]])}, ValueError, "`label` to hold class ids"),
+        (tubed_skeleton, {"label": np.zeros((4, 4), np.longdouble)}, TypeError, "`label` .* got an array of "),
+        (tubed_skeleton, {"label": torch.zeros(4, 4), "spatial_dims": 2.0}, TypeError, "`spatial_dims` to be an int"),
         (tubed_skeleton, {"label": torch.tensor([[torch.nan, 1]])}, ValueError, "`label` to hold class ids"),
         (
             tubed_skeleton,

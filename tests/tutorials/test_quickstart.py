@@ -16,7 +16,7 @@ QUICKSTART = Path(__file__).parents[2] / "tutorials" / "quickstart.py"
 def test_quickstart_runs(data, tmp_path, monkeypatch, capsys, request):
     arguments = ["--steps", "2", "--patch", "64", "--output", str(tmp_path), "--device", "cpu"]
     if data is not None:
-        arguments += ["--data", str(request.getfixturevalue("real_data") / data), "--cases", "4"]
+        arguments += ["--data", str(request.getfixturevalue("real_data") / data), "--cases", "3"]
     monkeypatch.setattr(sys, "argv", [str(QUICKSTART), *arguments])
     runpy.run_path(str(QUICKSTART), run_name="__main__")
     printed = capsys.readouterr().out

@@ -22,14 +22,10 @@ class CpuBackend:
         """See `Backend.skeletonize`."""
         return _map_items(lambda item: skeleton.skeletonize(item, method), mask)
 
-    def tubed_skeleton(
-        self, label: Tensor, *, radius: int, per_class: bool, ignore_index: int | None, method: str
-    ) -> Tensor:
+    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
         """See `Backend.tubed_skeleton`."""
         return _map_items(
-            lambda item: skeleton.tubed_skeleton(
-                item, radius=radius, per_class=per_class, ignore_index=ignore_index, method=method
-            ),
+            lambda item: skeleton.tubed_skeleton(item, radius=radius, per_class=per_class, method=method),
             label,
         )
 

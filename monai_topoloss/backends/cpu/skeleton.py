@@ -17,17 +17,13 @@ def skeletonize(mask: NDArray[np.bool_], method: str) -> NDArray[np.bool_]:
     return skeleton
 
 
-def tubed_skeleton(
-    label: NDArray[Any], *, radius: int, per_class: bool, ignore_index: int | None, method: str
-) -> NDArray[Any]:
+def tubed_skeleton(label: NDArray[Any], *, radius: int, per_class: bool, method: str) -> NDArray[Any]:
     """Write the label on the L1 ball of ``radius`` around each voxel of its skeleton.
 
     This equals dilating the skeleton ``radius`` times by the cross and multiplying by the label, at a cost that grows
     with the skeleton and not with the image.
     """
     foreground = label != 0
-    if ignore_index is not None:
-        foreground &= label != ignore_index
     masks = [label == value for value in np.unique(label[foreground])] if per_class else [foreground]
     tubes = np.zeros_like(label)
     for mask in masks:
