@@ -93,7 +93,7 @@ def check_channel_first(name: str, image: Any) -> int:
     return len(shape) - 1
 
 
-METHODS = {2: ("zhang", "lee"), 3: ("lee",)}  # of thinning, the default of the rank first
+METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
 
 
 def check_method(method: str | None, spatial_dims: int | None = None) -> str:

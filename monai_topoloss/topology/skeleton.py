@@ -31,8 +31,11 @@ def skeletonize(
 
     Args:
         mask: ``(*spatial)`` in 2-D or 3-D, or ``(..., *spatial)`` with ``spatial_dims``; nonzero is foreground.
-        method: ``"zhang"`` (Zhang and Suen 1984, 2-D only, the default there) or ``"lee"`` (Lee, Kashyap and Chu 1994,
-            the default in 3-D).
+        method: ``"zhang"`` (Zhang and Suen 1984, 2-D only, the default there), ``"lee"`` (Lee, Kashyap and Chu 1994,
+            the default in 3-D) or ``"lee_skimage"``. Zhang's gives what `skimage.morphology.skeletonize` gives. Lee's
+            never changes the number of components, tunnels and cavities; scikit-image's version of it, which
+            ``"lee_skimage"`` reproduces bit for bit, may. Its voxels are taken in an order that counts from the corner
+            of the foreground's box, so that cropping, padding and shifting change nothing, but flipping may.
         spatial_dims: how many of the last axes are spatial, 2 or 3. The others count independent images. Default: all
             axes are spatial.
         backend: ``"auto"`` computes on the mask's device where that is possible; ``"cpu"`` or ``"cuda"`` force one.

@@ -24,7 +24,7 @@ class Skeletonize(Transform):
     transforms, or use `TubedSkeletonize`.
 
     Args:
-        method: ``"zhang"`` (2-D) or ``"lee"``, see `monai_topoloss.topology.skeletonize`.
+        method: ``"zhang"`` (2-D), ``"lee"`` or ``"lee_skimage"``, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the image.
     """
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
 
-def tubed_skeleton(label: np.ndarray, radius: int, method: str | None = None) -> np.ndarray:
+def tubed_skeleton(label: np.ndarray, radius: int, thin: Callable[..., np.ndarray] = skeletonize) -> np.ndarray:
     """Binarise, skeletonize, dilate ``radius`` times by the cross, multiply by the label."""
-    skeleton = skeletonize(label > 0, method=method)
+    skeleton = thin(label > 0)
     if radius:  # SciPy takes 0 iterations for "until nothing changes"
         cross = ndimage.generate_binary_structure(label.ndim, 1)
         skeleton = ndimage.binary_dilation(skeleton, cross, iterations=radius)

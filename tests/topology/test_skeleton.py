@@ -4,6 +4,8 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import skimage.io
+import skimage.measure
 import skimage.morphology
 import torch
 from hypothesis import given, settings
@@ -11,28 +13,106 @@ from monai.data import MetaTensor
 
 from monai_topoloss.topology import skeletonize, tubed_skeleton
 from tests.images import KINDS, random_label, random_mask
+from tests.oracles import lee
 from tests.oracles import skeleton_recall as oracle
 
+AS_SCIKIT_IMAGE = {2: "zhang", 3: "lee_skimage"}
 SMALL_LABELS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=3, max_side=7), elements=st.integers(0, 3))
 
 
-@pytest.mark.parametrize("method", [None, "lee"])
+@pytest.mark.parametrize("method", ["zhang", "lee_skimage"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(5))
-def test_skeletonize_2d_equals_scikit_image(kind, seed, method, device):
-    mask = random_mask(kind, 2, seed, size=48)
-    skeleton = skeletonize(torch.from_numpy(mask).to(device), method=method)
-    assert skeleton.dtype == torch.bool
-    assert skeleton.device.type == device.type
-    np.testing.assert_array_equal(skeleton.cpu(), skimage.morphology.skeletonize(mask, method=method))
+@pytest.mark.parametrize("size", [9, 48, 150])
+def test_2d_equals_scikit_image(kind, size, method, device):
+    for seed in range(12):
+        mask = random_mask(kind, 2, seed, size=size)
+        skeleton = skeletonize(
+            torch.from_numpy(mask).to(device), method=method, backend="auto" if method == "zhang" else "cpu"
+        )
+        assert skeleton.dtype == torch.bool
+        assert skeleton.device.type == device.type
+        expected = skimage.morphology.skeletonize(mask, method=method.removesuffix("_skimage"))
+        np.testing.assert_array_equal(skeleton.cpu(), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(5))
-def test_skeletonize_3d_equals_scikit_image(kind, seed, device):
-    mask = random_mask(kind, 3, seed)
-    skeleton = skeletonize(torch.from_numpy(mask).to(device))
-    np.testing.assert_array_equal(skeleton.cpu(), skimage.morphology.skeletonize(mask))
+@pytest.mark.parametrize("size", [6, 24, 70])
+def test_3d_equals_scikit_image(kind, size):
+    for seed in range(25 if size < 70 else 6):
+        mask = random_mask(kind, 3, seed, size=size)
+        np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 12, 13), (12, 1, 13), (12, 13, 1), (1, 1, 9), (9, 1, 1), (1, 9, 1), (1, 1, 1), (4, 5, 64)]
+)
+@pytest.mark.parametrize("density", [0.3, 0.8, 1.0])
+def test_one_voxel_dimensions_equal_scikit_image(shape, density):
+    mask = np.random.default_rng(0).random(shape) < density
+    np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+
+
+@pytest.mark.parametrize("offset", range(8))
+@pytest.mark.parametrize("width", [61, 62, 63, 64, 65, 124, 125, 130])
+def test_voxels_at_the_ends_of_words(offset, width):
+    rng = np.random.default_rng(width)
+    mask = np.zeros((6, 7, width + 8), bool)
+    mask[1:5, 1:6, offset : offset + width] = rng.random((4, 5, width)) < 0.7
+    np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+    for plane in mask:
+        np.testing.assert_array_equal(skeletonize(plane), skimage.morphology.skeletonize(plane))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_lee_equals_its_literal_definition(ndim, kind, device):
+    for seed in range(4):
+        mask = random_mask(kind, ndim, seed, size=9)
+        skeleton = skeletonize(torch.from_numpy(mask).to(device), method="lee")
+        np.testing.assert_array_equal(skeleton.cpu(), lee.thin(mask))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_lee_keeps_the_topology(ndim, kind, device):
+    for seed in range(40):
+        mask = random_mask(kind, ndim, seed, size=24 if seed % 2 else 8)
+        skeleton = skeletonize(torch.from_numpy(mask).to(device), method="lee").cpu().numpy()
+        assert not (skeleton & ~mask).any()
+        assert lee.betti_numbers(skeleton) == lee.betti_numbers(mask)
+
+
+@settings(max_examples=300, deadline=None)
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6)))
+def test_lee_keeps_the_topology_of_small_masks(mask):
+    assert lee.betti_numbers(skeletonize(mask, method="lee")) == lee.betti_numbers(mask)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_lee_leaves_nothing_to_delete(ndim, kind):
+    for seed in range(5):
+        mask = random_mask(kind, ndim, seed, size=16)
+        skeleton = skeletonize(mask, method="lee")
+        np.testing.assert_array_equal(skeletonize(skeleton, method="lee"), skeleton)
+        volume = np.pad(skeleton if ndim == 3 else skeleton[None], 1)
+        for z, y, x in np.argwhere(volume):
+            assert not lee.is_deletable(volume[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2])
+
+
+@pytest.mark.parametrize("method", ["zhang", "lee", "lee_skimage"])
+@pytest.mark.parametrize("kind", ["tubes", "noise", "boxes"])
+def test_padding_cropping_and_shifting_change_nothing(method, kind, device):
+    ndim = 2 if method == "zhang" else 3
+    backend = "cpu" if method == "lee_skimage" else "auto"
+    mask = np.pad(random_mask(kind, ndim, 1), 1)  # of one plane, scikit-image thins in other directions
+    expected = skeletonize(mask, method=method)
+    for before, after in ((1, 0), (0, 3), (5, 64)):
+        padded = torch.from_numpy(np.pad(mask, (before, after))).to(device)
+        skeleton = skeletonize(padded, method=method, backend=backend).cpu().numpy()
+        inside = (slice(before, -after or None),) * ndim
+        np.testing.assert_array_equal(skeleton[inside], expected)
+        assert skeleton.sum() == expected.sum()
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -43,14 +123,16 @@ def test_tubed_skeleton_equals_the_definition(ndim, kind, radius, dtype, device)
     label = random_label(kind, ndim, seed=radius).astype(dtype)
     tubes = tubed_skeleton(torch.from_numpy(label).to(device), radius=radius)
     assert tubes.device.type == device.type
-    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(label, radius), strict=True)
+    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(label, radius, skeletonize), strict=True)
+    tubes = tubed_skeleton(label, radius=radius, method=AS_SCIKIT_IMAGE[ndim])
+    np.testing.assert_array_equal(tubes, oracle.tubed_skeleton(label, radius), strict=True)
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_per_class_is_the_definition_applied_to_each_class(ndim, kind, device):
     label = random_label(kind, ndim, seed=3)
-    expected = sum(oracle.tubed_skeleton(label * (label == c), 2) for c in np.unique(label)) + 0 * label
+    expected = sum(oracle.tubed_skeleton(label * (label == c), 2, skeletonize) for c in np.unique(label)) + 0 * label
     tubes = tubed_skeleton(torch.from_numpy(label).to(device), per_class=True)
     np.testing.assert_array_equal(tubes.cpu(), expected)
 
@@ -69,7 +151,7 @@ def test_ignored_voxels_are_background(ignore_index, ndim, device):
     label[label == 3] = ignore_index
     background = np.where(label == ignore_index, 0, label)
     tubes = tubed_skeleton(torch.from_numpy(label).to(device), ignore_index=ignore_index)
-    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(background, 2))
+    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(background, 2, skeletonize))
 
 
 def test_negative_ignore_index_does_not_wrap_round_to_255(device):
@@ -193,8 +275,18 @@ def test_big_endian_array():
             "`spatial_dims` to be one of 2, 3, got 1",
         ),
         (skeletonize, {"mask": torch.full((3, 3), torch.nan)}, ValueError, "`mask` to be finite, got NaN or infinity"),
-        (skeletonize, {"mask": torch.zeros(4, 4), "method": "thin"}, ValueError, "'zhang', 'lee' in 2-D, got 'thin'"),
-        (skeletonize, {"mask": torch.zeros(4, 4, 4), "method": "zhang"}, ValueError, "'lee' in 3-D, got 'zhang'"),
+        (
+            skeletonize,
+            {"mask": torch.zeros(4, 4), "method": "thin"},
+            ValueError,
+            "'zhang', 'lee', 'lee_skimage' in 2-D, got 'thin'",
+        ),
+        (
+            skeletonize,
+            {"mask": torch.zeros(4, 4, 4), "method": "zhang"},
+            ValueError,
+            "'lee', 'lee_skimage' in 3-D, got 'zhang'",
+        ),
         (skeletonize, {"mask": torch.zeros(4, 4), "backend": "gpu"}, ValueError, "'auto', 'cpu', 'cuda', got 'gpu'"),
         (tubed_skeleton, {"label": None}, TypeError, "`label` to be a torch.Tensor .* got NoneType"),
         (tubed_skeleton, {"label": torch.zeros(4, 4), "radius": -1}, ValueError, "`radius` to be at least 0, got -1"),
@@ -225,13 +317,39 @@ def test_bad_inputs_are_named(function, arguments, error, message):
         function(**arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vesselexpress_patch", "pinky40_neurites"])
 def test_real_volumes(name, real_data):
     import nibabel
 
     (path,) = (real_data / name / "labels").glob("*.nii.gz")
-    label = np.asarray(nibabel.load(path).dataobj)[:64, :64, :64].astype(np.int32)
-    np.testing.assert_array_equal(tubed_skeleton(label), oracle.tubed_skeleton(label, 2))
+    label = np.asarray(nibabel.load(path).dataobj).astype(np.int32)
+    masks = [label[:128, :128, :128] > 0]
+    if name == "pinky40_neurites":
+        counts = np.bincount(label.ravel())
+        neurites = np.argsort(counts)[::-1][2:22]  # the largest fill much of the volume
+        for neurite in neurites:
+            mask = label == neurite
+            low, high = np.argwhere(mask).min(axis=0), np.argwhere(mask).max(axis=0) + 1
+            masks.append(np.pad(mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], 2))
+    for mask in masks:
+        np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+        skeleton = skeletonize(mask)
+        labels = [skimage.measure.label(m, connectivity=3, return_num=True)[1] for m in (mask, skeleton)]
+        assert labels[0] == labels[1]
+        euler = [skimage.measure.euler_number(m, connectivity=3) for m in (mask, skeleton)]
+        assert euler[0] == euler[1]
+    tubes = tubed_skeleton(label[:128, :128, :128], method="lee_skimage")
+    np.testing.assert_array_equal(tubes, oracle.tubed_skeleton(label[:128, :128, :128], 2))
+
+
+@pytest.mark.slow
+def test_real_images(real_data):
+    paths = sorted((real_data / "topomortar" / "dataset").rglob("accurate/*.png"))
+    assert len(paths) == 120
+    for path in paths:
+        mask = skimage.io.imread(path) > 0
+        np.testing.assert_array_equal(skeletonize(mask), skimage.morphology.skeletonize(mask))
 
 
 def test_a_bool_label_ignores_nothing_else():

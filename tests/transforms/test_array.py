@@ -106,7 +106,11 @@ def test_deterministic_before_and_after_spatial_transforms():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: TubedSkeletonize(method="thin"), ValueError, "`method` to be one of 'zhang', 'lee', got 'thin'"),
+        (
+            lambda: TubedSkeletonize(method="thin"),
+            ValueError,
+            "`method` to be one of 'zhang', 'lee', 'lee_skimage', got 'thin'",
+        ),
         (lambda: TubedSkeletonize(radius=-1), ValueError, "`radius` to be at least 0, got -1"),
         (lambda: TubedSkeletonize(radius="2"), TypeError, "`radius` to be an int, got str"),
         (lambda: TubedSkeletonize(ignore_index=0), ValueError, "`ignore_index` to be another value than 0"),

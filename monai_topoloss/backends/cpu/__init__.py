@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.cpu import skeleton
+from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
 
 
 class CpuBackend:
-    """Implements `monai_topoloss.backends.Backend` with NumPy and scikit-image."""
+    """Implements `monai_topoloss.backends.Backend` with NumPy and numba kernels."""
 
     def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:
         """See `Backend.skeletonize`."""
@@ -37,6 +38,9 @@ def _map_items(function: Callable[[NDArray[Any]], NDArray[Any]], batch: Tensor) 
     """Apply ``function`` to each item of a batch; results keep dtype and shape."""
     items = np.ascontiguousarray(batch.cpu().numpy())
     result = np.empty_like(items)
-    for item, out in zip(items, result, strict=True):
-        out[...] = function(item) if item.size else item
+
+    def compute(index: int) -> None:
+        result[index] = function(items[index]) if items[index].size else items[index]
+
+    for_each(compute, range(len(items)))
     return torch.from_numpy(result).to(batch.device)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 from typing import Any
 
 import numpy as np
-import skimage.morphology
 from numpy.typing import NDArray
+
+from monai_topoloss.backends.cpu import thinning2d, thinning3d
+from monai_topoloss.backends.cpu._numba import jit
 
 
 def skeletonize(mask: NDArray[np.bool_], method: str) -> NDArray[np.bool_]:
-    """Thin a 2-D or 3-D mask by ``"zhang"`` (2-D) or ``"lee"``."""
-    skeleton: NDArray[np.bool_] = skimage.morphology.skeletonize(mask, method=method)
+    """Thin a 2-D or 3-D mask."""
+    skeleton = np.zeros(mask.shape, np.bool_)
+    skeleton.reshape(-1)[_positions(mask, method)] = True
     return skeleton
 
 
@@ -25,25 +26,39 @@ def tubed_skeleton(label: NDArray[Any], *, radius: int, per_class: bool, method:
     """
     foreground = label != 0
     masks = [label == value for value in np.unique(label[foreground])] if per_class else [foreground]
-    tubes = np.zeros_like(label)
+    tubes = np.zeros(label.shape, label.dtype)
+    shape = (1,) * (3 - label.ndim) + label.shape
+    raw = np.dtype(f"u{label.itemsize}")  # copied as bits, so that there is one kernel for each size and not each type
     for mask in masks:
-        ball = _around(skeletonize(mask, method), radius)
-        inside = tuple(axis[mask[ball]] for axis in ball)
-        tubes[inside] = label[inside]
+        _write_balls(
+            tubes.reshape(-1).view(raw),
+            label.reshape(-1).view(raw),
+            mask.reshape(-1),
+            _positions(mask, method),
+            shape,
+            radius,
+        )
     return tubes
 
 
-def _around(skeleton: NDArray[np.bool_], radius: int) -> tuple[NDArray[np.intp], ...]:
-    """Coordinates, with repetitions, of the voxels within L1 distance ``radius`` of the skeleton, inside the image."""
-    points = np.argwhere(skeleton)
-    near = (points[:, None, :] + _l1_ball(radius, skeleton.ndim)).reshape(-1, skeleton.ndim)
-    near = near[((near >= 0) & (near < skeleton.shape)).all(axis=1)]
-    return tuple(near.T)
+def _positions(mask: NDArray[np.bool_], method: str) -> NDArray[np.int64]:
+    """Return the positions of the skeleton in the flattened mask."""
+    if method == "zhang":
+        return thinning2d.skeleton_positions(mask)
+    return thinning3d.skeleton_positions(mask, as_scikit_image=method == "lee_skimage")
 
 
-@functools.cache
-def _l1_ball(radius: int, ndim: int) -> NDArray[np.intp]:
-    """Offsets of the ball: 25 in 3-D and 13 in 2-D for radius 2."""
-    reach = range(-radius, radius + 1)
-    offsets = [o for o in itertools.product(reach, repeat=ndim) if sum(map(abs, o)) <= radius]
-    return np.array(offsets, dtype=np.intp)
+@jit
+def _write_balls(tubes: Any, label: Any, mask: Any, positions: Any, shape: Any, radius: Any) -> Any:
+    """Copy the label, where the mask is, on the L1 balls around the positions; all arrays are flattened."""
+    depth, height, width = shape
+    for position in positions:
+        z, y, x = position // (height * width), position // width % height, position % width
+        for dz in range(-min(radius, z), min(radius, depth - 1 - z) + 1):
+            rest = radius - abs(dz)
+            for dy in range(-min(rest, y), min(rest, height - 1 - y) + 1):
+                reach = rest - abs(dy)
+                start = position + (dz * height + dy) * width
+                for i in range(start - min(reach, x), start + min(reach, width - 1 - x) + 1):
+                    if mask[i]:
+                        tubes[i] = label[i]

@@ -1,0 +1,43 @@
+"""How every kernel is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
+    """Compile with numba: without the GIL, and cached on disk where a place can be written to.
+
+    Numba looks beside the source file and in the user's cache folder, and raises if it can write to neither; then each
+    process compiles anew. There is no ``parallel=True``: numba's OpenMP layer kills forked workers of a DataLoader, and
+    its own layer aborts when two threads call in.
+    """
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:
+        return cast(F, numba.njit(**options)(function))
+
+
+def jit_inline(function: F) -> F:
+    """Compile as `jit` does, and put the code into that of its callers, so that their loops can be vectorised."""
+    return cast(F, numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
+@intrinsic
+def _lowest_bit(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+lowest_bit: Any = _lowest_bit  # in a kernel: the index of the lowest set bit of a uint64 other than 0

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from monai_topoloss.backends.cpu import threads
+from monai_topoloss.topology import tubed_skeleton
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_items_are_spread_over_threads():
+    meeting = threading.Barrier(2, timeout=30)
+    seen = []
+
+    def meet(item):
+        meeting.wait()  # two items have to be under way at once
+        seen.append((item, threading.current_thread().name))
+
+    threads.for_each(meet, range(2))
+    assert sorted(item for item, _ in seen) == [0, 1]
+    assert all(name.startswith("monai_topoloss") for _, name in seen)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_errors_are_raised():
+    def fail(item):
+        raise RuntimeError(f"item {item}")
+
+    with pytest.raises(RuntimeError, match="item 0"):
+        threads.for_each(fail, range(2))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_thread_calls_directly(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if count == 2 else 2)
+    names = []
+    try:
+        threads.for_each(lambda _: names.append(threading.current_thread()), range(count))
+    finally:
+        torch.set_num_threads(before)
+    assert set(names) == {threading.current_thread()}
+
+
+class ThreadNames(Dataset):
+    """Where items are computed in a worker."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        names = []
+        torch.set_num_threads(4)
+        threads.for_each(lambda _: names.append(threading.current_thread().name), range(4))
+        return len(set(names)), any(name.startswith("monai_topoloss") for name in names)
+
+
+def test_workers_of_a_dataloader_use_one_thread():
+    assert [tuple(x.item() for x in batch) for batch in DataLoader(ThreadNames(), num_workers=1)] == [(1, False)] * 2
+
+
+@pytest.mark.slow
+def test_fork_and_concurrent_threads():
+    """Kernels in the parent, in forked workers, and then in four threads at once, in a process of their own."""
+    code = textwrap.dedent(
+        """
+        import threading, warnings
+        import torch
+        from torch.utils.data import DataLoader
+        from monai_topoloss import tubed_skeleton
+
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(2)
+        labels = (torch.rand(4, 24, 24, 24, generator=torch.Generator().manual_seed(0)) < 0.4).to(torch.uint8)
+        expected = tubed_skeleton(labels, spatial_dims=3)
+
+        class Labels(torch.utils.data.Dataset):
+            def __len__(self):
+                return 4
+            def __getitem__(self, index):
+                return tubed_skeleton(labels[index : index + 1], spatial_dims=3)[0]
+
+        loader = DataLoader(Labels(), batch_size=4, num_workers=2, multiprocessing_context="fork")
+        assert torch.equal(next(iter(loader)), expected)
+        results = [None] * 4
+        def compute(index):
+            results[index] = tubed_skeleton(labels, spatial_dims=3)
+        workers = [threading.Thread(target=compute, args=(index,)) for index in range(4)]
+        [worker.start() for worker in workers]
+        [worker.join() for worker in workers]
+        assert all(torch.equal(result, expected) for result in results)
+        print("done")
+        """
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert result.stdout.strip() == "done", result.stderr
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_batches_equal_single_items():
+    labels = (torch.rand(5, 2, 20, 22, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    batch = tubed_skeleton(labels, spatial_dims=2)
+    for item, expected in zip(batch.flatten(0, 1), labels.flatten(0, 1), strict=True):
+        assert torch.equal(item, tubed_skeleton(expected))
