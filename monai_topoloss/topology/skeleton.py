@@ -66,7 +66,7 @@ def skeletonize(
     """
     tensor = check_tensor("mask", mask)
     check_finite("mask", tensor)
-    items, method = _as_items("mask", tensor != 0, spatial_dims, method)
+    items, method = _as_items("mask", tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims, method)
     skeleton = backend_for(tensor, backend).skeletonize(items, method=method)
     return convert_to_dst_type(skeleton.reshape(tensor.shape), mask, dtype=torch.bool)[0]
 

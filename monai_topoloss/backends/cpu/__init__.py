@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.cpu import skeleton
@@ -21,26 +20,22 @@ class CpuBackend:
 
     def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:
         """See `Backend.skeletonize`."""
-        return _map_items(lambda item: skeleton.skeletonize(item, method), mask)
+        return _map_items(partial(skeleton.skeletonize, method=method), mask)
 
     def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
         """See `Backend.tubed_skeleton`."""
-        return _map_items(
-            lambda item: skeleton.tubed_skeleton(item, radius=radius, per_class=per_class, method=method),
-            label,
-        )
+        function = partial(skeleton.tubed_skeleton, radius=radius, per_class=per_class, method=method)
+        return _map_items(function, label)
 
 
 BACKEND = CpuBackend()
 
 
-def _map_items(function: Callable[[NDArray[Any]], NDArray[Any]], batch: Tensor) -> Tensor:
-    """Apply ``function`` to each item of a batch; results keep dtype and shape."""
+def _map_items(function: Callable[..., None], batch: Tensor) -> Tensor:
+    """Let ``function`` write its result for each item of a batch into zeros of the item's shape and dtype."""
     items = np.ascontiguousarray(batch.cpu().numpy())
-    result = np.empty_like(items)
-
-    def compute(index: int) -> None:
-        result[index] = function(items[index]) if items[index].size else items[index]
-
-    for_each(compute, range(len(items)))
+    # Zeros from NumPy cost nothing where they are not written to, and skeletons are sparse.
+    result = np.zeros(items.shape, items.dtype)
+    if items.size:
+        for_each(lambda index: function(items[index], result[index]), range(len(items)))
     return torch.from_numpy(result).to(batch.device)

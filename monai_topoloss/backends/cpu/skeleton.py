@@ -11,34 +11,24 @@ from monai_topoloss.backends.cpu import thinning2d, thinning3d
 from monai_topoloss.backends.cpu._numba import jit
 
 
-def skeletonize(mask: NDArray[np.bool_], method: str) -> NDArray[np.bool_]:
-    """Thin a 2-D or 3-D mask."""
-    skeleton = np.zeros(mask.shape, np.bool_)
-    skeleton.reshape(-1)[_positions(mask, method)] = True
-    return skeleton
+def skeletonize(mask: NDArray[np.bool_], out: NDArray[np.bool_], method: str) -> None:
+    """Thin a 2-D or 3-D mask; write the skeleton into zeros."""
+    out.reshape(-1)[_positions(mask, method)] = True
 
 
-def tubed_skeleton(label: NDArray[Any], *, radius: int, per_class: bool, method: str) -> NDArray[Any]:
-    """Write the label on the L1 ball of ``radius`` around each voxel of its skeleton.
+def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_class: bool, method: str) -> None:
+    """Write the label on the L1 ball of ``radius`` around each voxel of its skeleton, into zeros.
 
     This equals dilating the skeleton ``radius`` times by the cross and multiplying by the label, at a cost that grows
     with the skeleton and not with the image.
     """
-    foreground = label != 0
+    foreground = label if label.dtype == np.bool_ else label != 0
     masks = [label == value for value in np.unique(label[foreground])] if per_class else [foreground]
-    tubes = np.zeros(label.shape, label.dtype)
     shape = (1,) * (3 - label.ndim) + label.shape
     raw = np.dtype(f"u{label.itemsize}")  # copied as bits, so that there is one kernel for each size and not each type
+    flat_out, flat_label = out.reshape(-1).view(raw), label.reshape(-1).view(raw)
     for mask in masks:
-        _write_balls(
-            tubes.reshape(-1).view(raw),
-            label.reshape(-1).view(raw),
-            mask.reshape(-1),
-            _positions(mask, method),
-            shape,
-            radius,
-        )
-    return tubes
+        _write_balls(flat_out, flat_label, mask.reshape(-1), _positions(mask, method), shape, radius)
 
 
 def _positions(mask: NDArray[np.bool_], method: str) -> NDArray[np.int64]:
@@ -49,7 +39,7 @@ def _positions(mask: NDArray[np.bool_], method: str) -> NDArray[np.int64]:
 
 
 @jit
-def _write_balls(tubes: Any, label: Any, mask: Any, positions: Any, shape: Any, radius: Any) -> Any:
+def _write_balls(out: Any, label: Any, mask: Any, positions: Any, shape: Any, radius: Any) -> Any:
     """Copy the label, where the mask is, on the L1 balls around the positions; all arrays are flattened."""
     depth, height, width = shape
     for position in positions:
@@ -61,4 +51,4 @@ def _write_balls(tubes: Any, label: Any, mask: Any, positions: Any, shape: Any, 
                 start = position + (dz * height + dy) * width
                 for i in range(start - min(reach, x), start + min(reach, width - 1 - x) + 1):
                     if mask[i]:
-                        tubes[i] = label[i]
+                        out[i] = label[i]

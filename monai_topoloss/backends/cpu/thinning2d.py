@@ -131,6 +131,7 @@ def skeleton_positions(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     lines = pack(mask)
     box = bounding_box(lines)
     words, row, plane = words_of_box(lines, box, 0)
+    del lines
     _thin(words, _U(row))
     found: NDArray[np.int64] = positions(words, box, 0, mask.shape[0], mask.shape[1], row, plane)
     return found

@@ -276,6 +276,7 @@ def skeleton_positions(mask: NDArray[np.bool_], *, as_scikit_image: bool) -> NDA
     lines = pack(mask)
     box = bounding_box(lines)
     fore, row, plane = words_of_box(lines, box, 1)
+    del lines
     group = _classes(box, row, plane, len(fore))
     _thin(fore, group, _U(row), _U(plane), directions, not as_scikit_image)
     found: NDArray[np.int64] = positions(fore, box, 1, mask.shape[-2], mask.shape[-1], row, plane)
