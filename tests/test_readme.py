@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import monai.engines
+import monai.transforms
+import pytest
+import torch
+from monai.data import CacheDataset, DataLoader
+from monai.networks.nets import UNet
+
+from monai_topoloss.datasets import synthetic_datalist
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_exactly_two_set_up_commands():
+    assert len(re.findall(r"^python3 -m venv ", README, flags=re.MULTILINE)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_example_runs():
+    """The example as printed, but for the files that it loads."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    transforms, trainer = code.split("trainer = ")
+    transforms = transforms.replace("LoadImaged", "EnsureTyped").replace(", ensure_channel_first=True", "")
+    names = {**vars(monai.transforms), **vars(monai.engines)}
+    exec(transforms, names)
+    names["device"], names["max_epochs"] = "cpu", 1
+    names["network"] = UNet(2, 1, 2, channels=(4, 8), strides=(2,))
+    names["optimizer"] = torch.optim.SGD(names["network"].parameters(), 0.1)
+    dataset = CacheDataset(synthetic_datalist(2, (32, 32)), names["transforms"], progress=False)
+    names["train_data_loader"] = DataLoader(dataset, batch_size=2)
+    exec("trainer = " + trainer, names)
+    names["trainer"].run()
+    assert names["trainer"].state.output[0]["label"].shape == (1, 32, 32)
