@@ -64,8 +64,9 @@ class SkeletonRecallLoss(_Loss):
     constant 1, so that it lies in [0, 1] and a perfect prediction gives 0. Recall alone is content with predicting
     foreground everywhere: add it to Dice or cross entropy, as `DiceCESkeletonRecallLoss` does.
 
-    Only skeleton voxels are read. Beyond its input the loss keeps memory for these only, and for one gradient of the
-    size of ``input``. A class without skeleton in a sample has recall 1 (with the default smoothing) and no gradient.
+    Of ``input``, only skeleton voxels are read. For the backward pass the loss keeps memory for these only, and makes
+    one gradient of the size of ``input``. A class without skeleton in a sample has recall 1 (with the default
+    smoothing) and no gradient.
 
     Args:
         include_background: whether channel 0 counts. Default None: it does not where it is the background, that is with

@@ -18,7 +18,7 @@ PAYLOAD = 62  # voxels in a word
 INSIDE = np.uint64(0x7FFF_FFFF_FFFF_FFFE)  # bits 1 to 62
 
 _U = np.uint64
-_0, _1, _2, _3, _62, _63 = (_U(i) for i in (0, 1, 2, 3, 62, 63))
+_0, _1, _2, _62, _63 = (_U(i) for i in (0, 1, 2, 62, 63))
 
 
 def pack(mask: NDArray[np.bool_]) -> NDArray[np.uint64]:

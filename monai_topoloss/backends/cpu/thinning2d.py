@@ -1,8 +1,7 @@
 """Two-dimensional thinning after Zhang and Suen, on bit sets: 62 pixels at a time.
 
 The image is laid out as `monai_topoloss.backends.cpu.bits` says, the rule is that of
-`monai_topoloss.backends.cpu.zhang_rule`. Each of the two passes has its own queue of words around which something
-has changed since the pass looked.
+`monai_topoloss.backends.cpu.zhang_rule`. Words that nothing has changed around are not looked at again.
 """
 
 from __future__ import annotations
@@ -61,12 +60,18 @@ def _find(words: Any, row: Any, listed: Any, second: Any, found_in: Any, found: 
 
 
 @jit
+def _new_stamps(words: Any) -> Any:
+    """Return for each word when it was last touched: never."""
+    return np.zeros(len(words), np.int32)  # a large solid takes more passes than a byte counts
+
+
+@jit
 def _touch(words: Any, touched: Any, count: Any, stamp: Any, now: Any, i: Any, around: Any) -> Any:
     """Append word i to those touched now, unless it is there or has no pixels around what was deleted."""
     touched[count] = i
-    near = np.uint8(words[i] & around != _0)  # no branch here: it would be mispredicted half of the time
-    new = near & np.uint8(stamp[i] != now)
-    stamp[i] = stamp[i] + new * (now - stamp[i])
+    near = np.int64(words[i] & around != _0)  # no branch here: it would be mispredicted half of the time
+    new = near & np.int64(stamp[i] != now)
+    stamp[i] += new * (now - stamp[i])
     return count + new
 
 
@@ -83,18 +88,15 @@ def _thin(words: Any, row: Any) -> Any:
     touched, counts = np.empty((2, size), np.uint64), np.zeros(2, np.int64)
     total = len(occupied)
     listed[:total] = occupied
-    stamp = np.zeros(len(words), np.uint8)
-    now, second, few_before = np.uint8(0), 0, False
+    stamp = _new_stamps(words)
+    now, second, few_before = 0, 0, False
     while total:
         found_count = _find(words, row, listed[:total], second, found_in, found)
         for k in range(found_count):
             delete(words, found_in[k], found[k])
         few = 4 * found_count < len(occupied)
         if few:
-            now += np.uint8(1)
-            if now == 0:  # after 255 passes
-                stamp[:] = 0
-                now += np.uint8(1)
+            now += 1
             counts[second] = _touch_around(words, row, found_in, found, found_count, touched[second], stamp, now)
         if few and few_before:
             total = counts[second]
