@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.utils import convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._labels import has_id
@@ -29,7 +30,8 @@ _COMPUTABLE = {
 def check_tensor(name: str, value: Any) -> Tensor:
     """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
-        value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        if not (value.flags.c_contiguous and value.dtype.isnative):
+            value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
         value = torch.from_numpy(value if value.flags.writeable else value.copy())
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
@@ -38,12 +40,26 @@ def check_tensor(name: str, value: Any) -> Tensor:
         raise TypeError(
             f"Expected `{name}` to be a dense tensor of real numbers, got {value.dtype} with layout {value.layout}."
         )
-    return plain(value.detach()).to(_COMPUTABLE.get(value.dtype, value.dtype))
+    return _as_computable(plain(value.detach() if value.requires_grad else value))
+
+
+def _as_computable(tensor: Tensor) -> Tensor:
+    return tensor.to(_COMPUTABLE[tensor.dtype]) if tensor.dtype in _COMPUTABLE else tensor
 
 
 def plain(tensor: Tensor) -> Tensor:
     """Drop MONAI's metadata; gradients still flow."""
     return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+
+
+def like(tensor: Tensor, source: Any, *, same_dtype: bool) -> Any:
+    """Return a result in the kind of the argument that it was computed from, with its metadata if there is some."""
+    if isinstance(source, np.ndarray):
+        array = tensor.numpy(force=True)
+        return array.astype(source.dtype, copy=False) if same_dtype else array
+    if same_dtype and tensor.dtype != source.dtype:
+        tensor = tensor.to(source.dtype)
+    return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0] if isinstance(source, MetaTensor) else tensor
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from monai.config import NdarrayTensor
-from monai.utils import convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._checks import (
@@ -15,6 +16,7 @@ from monai_topoloss._checks import (
     check_method,
     check_spatial_dims,
     check_tensor,
+    like,
 )
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
@@ -68,7 +70,7 @@ def skeletonize(
     check_finite("mask", tensor)
     items, method = _as_items("mask", tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims, method)
     skeleton = backend_for(tensor, backend).skeletonize(items, method=method)
-    return convert_to_dst_type(skeleton.reshape(tensor.shape), mask, dtype=torch.bool)[0]
+    return cast(NdarrayTensor, like(skeleton.reshape(tensor.shape), mask, same_dtype=False))
 
 
 def tubed_skeleton(
@@ -130,7 +132,7 @@ def tubed_skeleton(
     check_class_ids("label", tensor)
     items, method = _as_items("label", tensor, spatial_dims, method)
     tubes = backend_for(tensor, backend).tubed_skeleton(items, radius=radius, per_class=per_class, method=method)
-    return convert_to_dst_type(tubes.reshape(tensor.shape), label)[0]
+    return cast(NdarrayTensor, like(tubes.reshape(tensor.shape), label, same_dtype=True))
 
 
 def _as_items(name: str, tensor: Tensor, spatial_dims: int | None, method: str | None) -> tuple[Tensor, str]:

@@ -33,9 +33,10 @@ BACKEND = CpuBackend()
 
 def _map_items(function: Callable[..., None], batch: Tensor) -> Tensor:
     """Let ``function`` write its result for each item of a batch into zeros of the item's shape and dtype."""
-    items = np.ascontiguousarray(batch.cpu().numpy())
+    items = np.ascontiguousarray(batch.numpy(force=True))
     # Zeros from NumPy cost nothing where they are not written to, and skeletons are sparse.
     result = np.zeros(items.shape, items.dtype)
     if items.size:
         for_each(lambda index: function(items[index], result[index]), range(len(items)))
-    return torch.from_numpy(result).to(batch.device)
+    tensor = torch.from_numpy(result)
+    return tensor if batch.is_cpu else tensor.to(batch.device)

@@ -20,16 +20,29 @@ def jit(function: F) -> F:
     process compiles anew. There is no ``parallel=True``: numba's OpenMP layer kills forked workers of a DataLoader, and
     its own layer aborts when two threads call in.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    return _jit(function)
+
+
+def jit_loop(function: F) -> F:
+    """Compile as `jit` does a function that makes no array and is called with arrays a great many times.
+
+    Numba counts references to arrays with atomic operations, of which one costs more than looking at a voxel. A
+    function that makes no array needs none of it.
+    """
+    return _jit(function, _nrt=False)
+
+
+def jit_inline(function: F) -> F:
+    """Compile as `jit` does, and put the code into that of its callers."""
+    return cast(F, numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
+def _jit(function: F, **options: Any) -> F:
+    options = {"nogil": True, "error_model": "numpy", **options}
     try:
         return cast(F, numba.njit(cache=True, **options)(function))
     except RuntimeError:
         return cast(F, numba.njit(**options)(function))
-
-
-def jit_inline(function: F) -> F:
-    """Compile as `jit` does, and put the code into that of its callers, so that their loops can be vectorised."""
-    return cast(F, numba.njit(inline="always", nogil=True, error_model="numpy")(function))
 
 
 @intrinsic
@@ -40,4 +53,13 @@ def _lowest_bit(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
     return types.uint64(types.uint64), generate
 
 
+@intrinsic
+def _count_bits(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 lowest_bit: Any = _lowest_bit  # in a kernel: the index of the lowest set bit of a uint64 other than 0
+count_bits: Any = _count_bits  # in a kernel: how many bits of a uint64 are set

@@ -8,47 +8,133 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
-from monai_topoloss.backends.cpu._numba import jit
+from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout
+
+_U = np.uint64
+_0, _1, _2, _61, _62 = (_U(i) for i in (0, 1, 2, 61, 62))
 
 
 def skeletonize(mask: NDArray[np.bool_], out: NDArray[np.bool_], method: str) -> None:
     """Thin a 2-D or 3-D mask; write the skeleton into zeros."""
-    out.reshape(-1)[_positions(mask, method)] = True
+    _write(out.reshape(-1), *_thin(mask, method))
 
 
 def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_class: bool, method: str) -> None:
-    """Write the label on the L1 ball of ``radius`` around each voxel of its skeleton, into zeros.
-
-    This equals dilating the skeleton ``radius`` times by the cross and multiplying by the label, at a cost that grows
-    with the skeleton and not with the image.
-    """
-    foreground = label if label.dtype == np.bool_ else label != 0
-    masks = [label == value for value in np.unique(label[foreground])] if per_class else [foreground]
-    shape = (1,) * (3 - label.ndim) + label.shape
+    """Dilate the skeleton of a label ``radius`` times by the cross, and write the label there, into zeros."""
     raw = np.dtype(f"u{label.itemsize}")  # copied as bits, so that there is one kernel for each size and not each type
     flat_out, flat_label = out.reshape(-1).view(raw), label.reshape(-1).view(raw)
-    for mask in masks:
-        _write_balls(flat_out, flat_label, mask.reshape(-1), _positions(mask, method), shape, radius)
+    if per_class:
+        for value in np.unique(label[label != 0]):
+            words, layout = _thin(label == value, method)
+            _copy_where(flat_out, flat_label, _dilate(words, layout, radius), layout, value.view(raw))
+    else:
+        foreground = label if label.dtype.kind in "bui" else label != 0
+        words, layout = _thin(foreground, method)
+        _copy(flat_out, flat_label, _dilate(words, layout, radius), layout)
 
 
-def _positions(mask: NDArray[np.bool_], method: str) -> NDArray[np.int64]:
-    """Return the positions of the skeleton in the flattened mask."""
+def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
+    """Return the skeleton of a mask of bool or integers as words of bits."""
     if method == "zhang":
-        return thinning2d.skeleton_positions(mask)
-    return thinning3d.skeleton_positions(mask, as_scikit_image=method == "lee_skimage")
+        return thinning2d.thin(mask)
+    return thinning3d.thin(mask, as_scikit_image=method == "lee_skimage")
 
 
 @jit
-def _write_balls(out: Any, label: Any, mask: Any, positions: Any, shape: Any, radius: Any) -> Any:
-    """Copy the label, where the mask is, on the L1 balls around the positions; all arrays are flattened."""
-    depth, height, width = shape
-    for position in positions:
-        z, y, x = position // (height * width), position // width % height, position % width
-        for dz in range(-min(radius, z), min(radius, depth - 1 - z) + 1):
-            rest = radius - abs(dz)
-            for dy in range(-min(rest, y), min(rest, height - 1 - y) + 1):
-                reach = rest - abs(dy)
-                start = position + (dz * height + dy) * width
-                for i in range(start - min(reach, x), start + min(reach, width - 1 - x) + 1):
-                    if mask[i]:
-                        out[i] = label[i]
+def _dilate(words: Any, layout: Any, radius: Any) -> Any:
+    """Return words dilated by the ball of the L1 norm with that radius: ``radius`` times by the cross.
+
+    Each word is written, widened along x by what is left of the radius, to the rows around it. Balls add up: a radius
+    that would reach beyond the next word is taken in steps.
+    """
+    for start in range(0, radius, PAYLOAD):
+        step = min(radius - start, PAYLOAD)
+        dilated = np.zeros_like(words)
+        _write_balls(words, layout, step, np.empty((3, step + 1), np.uint64), dilated)
+        words = dilated
+    return words
+
+
+@jit_loop
+def _write_balls(words: Any, layout: Any, radius: Any, wide: Any, dilated: Any) -> Any:
+    """Add words widened along x by what is left of the radius to the rows around them, as far as they are inside.
+
+    ``wide`` has room for each width from 0 to radius: for the word before, the word itself and the one behind.
+    """
+    last = (_1 << _U(layout.width - (layout.row - 1) * PAYLOAD + 1)) - _1
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
+            for w in range(layout.row):
+                own = words[start + w] & INSIDE
+                if own:
+                    _widen(own, radius, wide)
+                    for dz in range(-min(radius, z), min(radius, layout.depth - 1 - z) + 1):
+                        left = radius - abs(dz)
+                        for dy in range(-min(left, y), min(left, layout.height - 1 - y) + 1):
+                            i = start + w + dz * layout.plane + dy * layout.row
+                            k = left - abs(dy)
+                            dilated[i] |= wide[1, k] & (last if w == layout.row - 1 else INSIDE)
+                            if wide[0, k] and w > 0:
+                                dilated[i - 1] |= wide[0, k]
+                            if wide[2, k] and w < layout.row - 1:
+                                dilated[i + 1] |= wide[2, k] & (last if w == layout.row - 2 else INSIDE)
+
+
+@jit_loop
+def _widen(own: Any, radius: Any, wide: Any) -> Any:
+    """Spread bits of a word along x, by 0 to radius, into the words beside it."""
+    before, behind = _0, _0
+    wide[0, 0], wide[1, 0], wide[2, 0] = before, own, behind
+    for k in range(1, radius + 1):
+        wider = own | (own << _1) | (own >> _1) | (before >> _62) | ((behind & _2) << _61)
+        before = (before | (before >> _1) | ((own & _2) << _61)) & INSIDE
+        behind = (behind | (behind << _1) | ((own >> _62) << _1)) & INSIDE
+        own = wider & INSIDE
+        wide[0, k], wide[1, k], wide[2, k] = before, own, behind
+
+
+@jit_loop
+def _write(out: Any, words: Any, layout: Any) -> Any:
+    """Write 1 at the voxels of the words."""
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
+            first = (z * layout.height + y) * layout.width - 1
+            for w in range(layout.row):
+                rest = words[start + w] & INSIDE
+                while rest:
+                    out[first + w * PAYLOAD + np.int64(lowest_bit(rest))] = 1
+                    rest &= rest - _1
+
+
+@jit_loop
+def _copy(out: Any, label: Any, words: Any, layout: Any) -> Any:
+    """Copy the label at the voxels of the words."""
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
+            first = (z * layout.height + y) * layout.width - 1
+            for w in range(layout.row):
+                rest = words[start + w] & INSIDE
+                while rest:
+                    i = first + w * PAYLOAD + np.int64(lowest_bit(rest))
+                    rest &= rest - _1
+                    out[i] = label[i]
+
+
+@jit_loop
+def _copy_where(out: Any, label: Any, words: Any, layout: Any, value: Any) -> Any:
+    """Copy the label at those voxels of the words where it has a value."""
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
+            first = (z * layout.height + y) * layout.width - 1
+            for w in range(layout.row):
+                rest = words[start + w] & INSIDE
+                while rest:
+                    i = first + w * PAYLOAD + np.int64(lowest_bit(rest))
+                    rest &= rest - _1
+                    if label[i] == value:
+                        out[i] = value

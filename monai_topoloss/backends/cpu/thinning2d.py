@@ -1,7 +1,8 @@
 """Two-dimensional thinning after Zhang and Suen, on bit sets: 62 pixels at a time.
 
 The image is laid out as `monai_topoloss.backends.cpu.bits` says, the rule is that of
-`monai_topoloss.backends.cpu.zhang_rule`. Words that nothing has changed around are not looked at again.
+`monai_topoloss.backends.cpu.zhang_rule`. Of each word, one bit for each of the two passes says whether it is still *to
+do*: something around it has changed since the pass last looked at it.
 """
 
 from __future__ import annotations
@@ -11,129 +12,111 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit
-from monai_topoloss.backends.cpu.bits import INSIDE, bounding_box, delete, pack, positions, words_of_box
+from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.bits import INSIDE, Layout, delete_and_note, pack, spread
 from monai_topoloss.backends.cpu.zhang_rule import goes_in_first_pass, goes_in_second_pass
 
 _CHUNK = 256  # words evaluated together
 
 _U = np.uint64
-_0, _1, _2, _62, _63 = (_U(i) for i in (0, 1, 2, 62, 63))
+_0, _1, _6 = (_U(i) for i in (0, 1, 6))
 
 
-@jit
-def _first_pass(north: Any, own: Any, south: Any) -> Any:
-    """Replace words by what goes of them in the first pass, given the words above and below."""
-    for k in range(len(own)):  # contiguous and without branches, so that the compiler vectorises it
-        n, c, s = north[k], own[k], south[k]
-        goes = goes_in_first_pass(n << _1, n, n >> _1, c >> _1, s >> _1, s, s << _1, c << _1)
-        own[k] = goes & c & INSIDE
+@jit_loop
+def _apply_rule(north: Any, own: Any, south: Any, second: Any, goes: Any) -> Any:
+    """Find what goes of words in the first or the second pass, given those above and below them."""
+    # Contiguous and without branches, so that the compiler vectorises it.
+    if second:
+        for k in range(len(own)):
+            n, c, s = north[k], own[k], south[k]
+            found = goes_in_second_pass(n << _1, n, n >> _1, c >> _1, s >> _1, s, s << _1, c << _1)
+            goes[k] = found & c & INSIDE
+    else:
+        for k in range(len(own)):
+            n, c, s = north[k], own[k], south[k]
+            found = goes_in_first_pass(n << _1, n, n >> _1, c >> _1, s >> _1, s, s << _1, c << _1)
+            goes[k] = found & c & INSIDE
 
 
-@jit
-def _second_pass(north: Any, own: Any, south: Any) -> Any:
-    """Replace words by what goes of them in the second pass, given the words above and below."""
-    for k in range(len(own)):
-        n, c, s = north[k], own[k], south[k]
-        goes = goes_in_second_pass(n << _1, n, n >> _1, c >> _1, s >> _1, s, s << _1, c << _1)
-        own[k] = goes & c & INSIDE
-
-
-@jit
-def _find(words: Any, row: Any, listed: Any, second: Any, found_in: Any, found: Any) -> Any:
-    """List what goes in a pass from the listed words, on the state as it is; return from how many it does."""
-    count = 0
-    north, own, south = np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64)
-    for start in range(0, len(listed), _CHUNK):
-        size = min(_CHUNK, len(listed) - start)
+@jit_loop
+def _find(
+    words: Any, row: Any, second: Any, listed: Any, found: Any, count: Any, north: Any, own: Any, south: Any, goes: Any
+) -> Any:
+    """Find what goes of the listed words in a pass, on the state as it is; list and count those of which any does."""
+    found_count = 0
+    for start in range(0, count, _CHUNK):
+        size = min(_CHUNK, count - start)
         for k in range(size):
-            i = listed[start + k]
+            i = _U(listed[start + k])
             north[k], own[k], south[k] = words[i - row], words[i], words[i + row]
-        if second:
-            _second_pass(north[:size], own[:size], south[:size])
-        else:
-            _first_pass(north[:size], own[:size], south[:size])
+        _apply_rule(north[:size], own[:size], south[:size], second, goes)
         for k in range(size):
-            found_in[count], found[count] = listed[start + k], own[k]
-            count += own[k] != _0
-    return count
+            listed[found_count], found[found_count] = listed[start + k], goes[k]
+            found_count += int(goes[k] != _0)
+    return found_count
 
 
-@jit
-def _new_stamps(words: Any) -> Any:
-    """Return for each word when it was last touched: never."""
-    return np.zeros(len(words), np.int32)  # a large solid takes more passes than a byte counts
-
-
-@jit
-def _touch(words: Any, touched: Any, count: Any, stamp: Any, now: Any, i: Any, around: Any) -> Any:
-    """Append word i to those touched now, unless it is there or has no pixels around what was deleted."""
-    touched[count] = i
-    near = np.int64(words[i] & around != _0)  # no branch here: it would be mispredicted half of the time
-    new = near & np.int64(stamp[i] != now)
-    stamp[i] += new * (now - stamp[i])
-    return count + new
-
-
-@jit
-def _thin(words: Any, row: Any) -> Any:
-    """Delete pixels, in one pass and the other, until none can go; within a pass all at once.
-
-    At first, passes look at all occupied words. Once few of them change, passes look at those that the last two passes
-    have touched: nothing else can have changed its mind.
-    """
-    occupied = np.flatnonzero(words).astype(np.uint64)
-    size = len(occupied) + 1
-    listed, found_in, found = np.empty(2 * size, np.uint64), np.empty(size, np.uint64), np.empty(size, np.uint64)
-    touched, counts = np.empty((2, size), np.uint64), np.zeros(2, np.int64)
-    total = len(occupied)
-    listed[:total] = occupied
-    stamp = _new_stamps(words)
-    now, second, few_before = 0, 0, False
-    while total:
-        found_count = _find(words, row, listed[:total], second, found_in, found)
-        for k in range(found_count):
-            delete(words, found_in[k], found[k])
-        few = 4 * found_count < len(occupied)
-        if few:
-            now += 1
-            counts[second] = _touch_around(words, row, found_in, found, found_count, touched[second], stamp, now)
-        if few and few_before:
-            total = counts[second]
-            listed[:total] = touched[second, :total]
-            for i in touched[1 - second, : counts[1 - second]]:
-                listed[total] = i
-                total += stamp[i] != now
-        else:
-            total = len(occupied)
-            listed[:total] = occupied
-        few_before = few
+@jit_loop
+def _thin(
+    words: Any,
+    row: Any,
+    todo: Any,
+    occupied: Any,
+    changed: Any,
+    around: Any,
+    listed: Any,
+    found: Any,
+    north: Any,
+    own: Any,
+    south: Any,
+    goes: Any,
+) -> Any:
+    """Delete pixels of the words to do, in one pass and the other, until none can go; within a pass all at once."""
+    second, idle = 0, 0
+    while idle < 2:
+        count = 0
+        for block in range(len(occupied)):
+            rest = todo[second, block]
+            todo[second, block] = _0
+            while rest:
+                listed[count] = np.uint32((_U(block) << _6) + lowest_bit(rest))
+                rest &= rest - _1
+                count += 1
+        count = _find(words, row, second, listed, found, count, north, own, south, goes)
+        for k in range(count):
+            delete_and_note(words, changed, occupied, _U(listed[k]), found[k])
+        idle = 0 if count else idle + 1
+        if count:
+            around[:] = _0
+            spread(changed, row, around)
+            for block in range(len(around)):
+                changed[block] = _0
+                marked = around[block] & occupied[block]
+                todo[0, block] |= marked
+                todo[1, block] |= marked
         second = 1 - second
 
 
 @jit
-def _touch_around(
-    words: Any, row: Any, found_in: Any, found: Any, found_count: Any, touched: Any, stamp: Any, now: Any
-) -> Any:
-    """List the words with pixels around the deleted ones; return how many they are."""
+def _thin_packed(words: Any, row: Any) -> Any:
+    """Thin an image."""
+    occupied = np.zeros((len(words) + 63) // 64, np.uint64)
     count = 0
-    for k in range(found_count):
-        around = found[k] | (found[k] << _1) | (found[k] >> _1)
-        for i in (found_in[k] - row, found_in[k], found_in[k] + row):
-            count = _touch(words, touched, count, stamp, now, i, around & INSIDE)
-            if around & _1:
-                count = _touch(words, touched, count, stamp, now, i - _1, _1 << _62)
-            if around >> _63:
-                count = _touch(words, touched, count, stamp, now, i + _1, _2)
-    return count
+    for i in range(len(words)):
+        if words[i]:
+            occupied[i >> 6] |= _1 << _U(i & 63)
+            count += 1
+    todo = np.empty((2, len(occupied)), np.uint64)
+    todo[0], todo[1] = occupied, occupied
+    listed, found = np.empty(count + 1, np.uint32), np.empty(count + 1, np.uint64)
+    changed, around = np.zeros_like(occupied), np.empty_like(occupied)
+    north, own, south = np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64)
+    goes = np.empty(_CHUNK, np.uint64)
+    _thin(words, _U(row), todo, occupied, changed, around, listed, found, north, own, south, goes)
 
 
-def skeleton_positions(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the positions in the flattened 2-D mask of its skeleton, ascending."""
-    lines = pack(mask)
-    box = bounding_box(lines)
-    words, row, plane = words_of_box(lines, box, 0)
-    del lines
-    _thin(words, _U(row))
-    found: NDArray[np.int64] = positions(words, box, 0, mask.shape[0], mask.shape[1], row, plane)
-    return found
+def thin(image: NDArray[Any]) -> tuple[NDArray[np.uint64], Layout]:
+    """Return the skeleton of an image of bool or integers, where nonzero is foreground, as words of bits."""
+    words, layout = pack(image, 0)
+    _thin_packed(words, layout.row)
+    return words, layout

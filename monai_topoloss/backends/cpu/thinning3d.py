@@ -1,17 +1,16 @@
 """Three-dimensional thinning after Lee, Kashyap and Chu, on bit sets.
 
-The foreground is laid out as `monai_topoloss.backends.cpu.bits` says. A second bit set, ``loose``, holds the voxels
-that could be deleted, by the last look at them: that would change no topology, and they are no end points. ``state``
-has a byte for each word: a bit for each direction in which loose voxels are on the border, and one, stale, where
-something around has changed since the last look. Walking it visits words in raster order; what does not change costs
-nothing.
+The foreground is laid out as `monai_topoloss.backends.cpu.bits` says: 62 voxels a word. Of each word, one bit for each
+direction says whether it is still *to do*: something around it has changed since the voxels on the border in that
+direction were last looked at. These bits lie close together, so that seeing what is to do costs next to nothing, and
+so does spreading what has changed to all words around.
 
-Directions are gone through in turns. The loose voxels on the border in a direction, on the state at its start, are
-candidates; which of them go is where the methods differ. ``by_parity`` takes them in eight classes, by the parities of
-z, y and x from the corner of the foreground's box, and deletes those that are still loose. No two voxels of a class
-touch, so that a class may be deleted all at once, on a GPU too, and deleting simple points one class after the other
-never changes the topology. Otherwise, scikit-image's way, candidates are taken in raster order, and deleted if their
-neighbours are still connected, which is not enough.
+Directions are gone through in turns. The voxels on the border in a direction that can be deleted, on the state at its
+start, are candidates; which of them go is where the methods differ. ``by_parity`` takes them in eight classes, by the
+parities of z, y and x from the corner of the foreground's box, and deletes those that still can be. No two voxels of a
+class touch, so that a class may be deleted all at once, on a GPU too, and deleting simple points one class after the
+other never changes the topology. Otherwise, scikit-image's way, candidates are taken in raster order, and deleted if
+their neighbours are still connected, which is not enough.
 """
 
 from __future__ import annotations
@@ -21,19 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit, lowest_bit
-from monai_topoloss.backends.cpu.bits import INSIDE, bounding_box, delete, pack, positions, words_of_box
-from monai_topoloss.backends.cpu.simple_point import are_deletable
+from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.bits import INSIDE, Layout, delete_and_note, pack, spread
+from monai_topoloss.backends.cpu.simple_point import deletable_table, is_deletable
 
-_CHUNK = 128  # words looked at together
+_CHUNK = 512  # words of a class taken together
 
 _U = np.uint64
 _0, _1, _2, _3, _4, _5, _6, _7, _9 = (_U(i) for i in (0, 1, 2, 3, 4, 5, 6, 7, 9))
 _12, _15, _18, _21, _24, _62, _63 = (_U(i) for i in (12, 15, 18, 21, 24, 62, 63))
-_STALE = np.uint8(64)
-_EACH_BYTE = _U(0x0101_0101_0101_0101)
 _EVEN_X = _U(0x2AAA_AAAA_AAAA_AAAA)  # bits 1, 3, ..., 61: x = 0, 2, ..., 60
-_ODD_X = _U(0x5555_5555_5555_5554)
 # The 27 voxels of a neighbourhood as bits 9 z + 3 y + x, in octal: one digit for each row.
 _CENTRE = _U(0o000_020_000)
 _NOT_FIRST_X, _NOT_LAST_X = _U(0o666_666_666), _U(0o333_333_333)
@@ -41,147 +37,151 @@ _NOT_FIRST_Y, _NOT_LAST_Y = _U(0o770_770_770), _U(0o077_077_077)
 
 
 @jit
-def _gather(fore: Any, row: Any, plane: Any, words: Any, around: Any) -> Any:
-    """Copy the nine rows around some words."""
-    for k in range(len(words)):
-        i = words[k]
-        below, above = i - plane, i + plane
-        around[0, k], around[1, k], around[2, k] = fore[below - row], fore[below], fore[below + row]
-        around[3, k], around[4, k], around[5, k] = fore[i - row], fore[i], fore[i + row]
-        around[6, k], around[7, k], around[8, k] = fore[above - row], fore[above], fore[above + row]
+def _survey(words: Any, layout: Any, by_parity: Any) -> Any:
+    """See where the foreground is.
 
+    Words are in four groups, ``2 (z & 1) + (y & 1)``, or all in the first if not ``by_parity``.
 
-@jit
-def _look(fore: Any, row: Any, plane: Any, words: Any, loose: Any, exposed: Any) -> Any:
-    """Find the loose voxels of the listed words, and as six bits the directions in which any of them are on the border.
-
-    The loops over k are contiguous and have no branches, so that the compiler vectorises them.
+    Returns:
+        Which words are occupied, which of them are in odd planes and which in odd rows, as sets of bits; how many are
+        in each group; the group and the parity of x of the corner of the foreground's box.
     """
-    around = np.empty((9, _CHUNK), np.uint64)
-    for start in range(0, len(words), _CHUNK):
-        size = min(_CHUNK, len(words) - start)
-        _gather(fore, row, plane, words[start : start + size], around)
-        for k in range(size):
-            loose[start + k] = around[4, k] & INSIDE & are_deletable(
-                around[0, k], around[1, k], around[2, k], around[3, k], around[4, k], around[5, k], around[6, k],
-                around[7, k], around[8, k],
-            )  # fmt: skip
-        for k in range(size):
-            found, own = loose[start + k], around[4, k]
-            flags = _U(found & ~around[3, k] != _0) | (_U(found & ~around[5, k] != _0) << _1)
-            flags |= (_U(found & ~(own >> _1) != _0) << _2) | (_U(found & ~(own << _1) != _0) << _3)
-            flags |= (_U(found & ~around[7, k] != _0) << _4) | (_U(found & ~around[1, k] != _0) << _5)
-            exposed[start + k] = flags
+    occupied = np.zeros((len(words) + 63) // 64, np.uint64)
+    odd = np.zeros((2, len(occupied)), np.uint64)
+    columns = np.zeros(layout.row, np.uint64)
+    corner_z, corner_y, counts = -1, layout.height, np.zeros(4, np.int64)
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + 1) * layout.plane + (y + 1) * layout.row
+            for w in range(layout.row):
+                if words[start + w]:
+                    if corner_z < 0:
+                        corner_z = z
+                    corner_y = min(corner_y, y)
+                    columns[w] |= words[start + w] & INSIDE
+                    i = _U(start + w)
+                    bit = _1 << (i & _63)
+                    occupied[i >> _6] |= bit
+                    if by_parity:
+                        odd[0, i >> _6] |= bit * _U(z & 1)
+                        odd[1, i >> _6] |= bit * _U(y & 1)
+                        counts[2 * (z & 1) + (y & 1)] += 1
+                    else:
+                        counts[0] += 1
+    corner_x: Any = 0
+    for w in range(layout.row - 1, -1, -1):
+        if columns[w]:
+            corner_x = np.int64(lowest_bit(columns[w])) - 1
+    corner = (2 * (corner_z & 1) + (corner_y & 1)) if by_parity else 0
+    return occupied, odd, counts, corner, corner_x & 1
 
 
-@jit
-def _background_beside(fore: Any, i: Any, row: Any, plane: Any, direction: Any) -> Any:
-    """Return, in place of each voxel of word i, whether its neighbour in a direction is background."""
-    if direction == 0:
-        return ~fore[i - row]
-    if direction == 1:
-        return ~fore[i + row]
-    if direction == 2:
-        return ~(fore[i] >> _1)
-    if direction == 3:
-        return ~(fore[i] << _1)
-    if direction == 4:
-        return ~fore[i + plane]
-    return ~fore[i - plane]
-
-
-@jit
-def _list_words(state: Any, flag: Any, words: Any) -> Any:
-    """List the words with a flag in their state, and take it from them; return how many they are."""
-    count = 0
-    blocks, flags = state.view(np.uint64), _U(flag) * _EACH_BYTE
-    for block in range(len(blocks)):
-        rest = blocks[block] & flags
-        if rest:
-            blocks[block] ^= rest
-        while rest:
-            words[count] = (_U(block) << _3) + (lowest_bit(rest) >> _3)
-            rest &= rest - _1
-            count += 1
-    return count
-
-
-@jit
-def _find_candidates(
-    fore: Any, loose: Any, state: Any, row: Any, plane: Any, direction: Any, words: Any, bits: Any, exposed: Any
-) -> Any:
-    """List the loose voxels on the border in a direction, in raster order; return how many words have some."""
-    count = _list_words(state, _STALE, words)
-    _look(fore, row, plane, words[:count], bits, exposed)
-    for k in range(count):
-        loose[words[k]] = bits[k]
-        state[words[k]] = exposed[k]
-    visits = _list_words(state, np.uint8(1) << np.uint8(direction), words)
-    count = 0
-    for k in range(visits):
-        i = words[k]
-        words[count] = i
-        bits[count] = fore[i] & loose[i] & _background_beside(fore, i, row, plane, direction)
-        count += bits[count] != _0
-    return count
-
-
-@jit
-def _mark_around(fore: Any, state: Any, i: Any, row: Any, plane: Any, gone: Any) -> Any:
-    """Mark the words with voxels around deleted ones of word i as stale."""
-    around = gone | (gone << _1) | (gone >> _1)
-    first, last = around & _1, around >> _63
-    around &= INSIDE
-    for base in (i - plane, i, i + plane):
-        for k in (base - row, base, base + row):
-            state[k] |= _STALE * np.uint8(fore[k] & around != _0)
-            if first:
-                state[k - _1] |= _STALE * np.uint8((fore[k - _1] >> _62) & _1 != _0)
-            if last:
-                state[k + _1] |= _STALE * np.uint8(fore[k + _1] & _2 != _0)
-
-
-@jit
-def _delete_by_parity(
+@jit_loop
+def _list_border(
     fore: Any,
-    state: Any,
-    group: Any,
+    todo: Any,
+    odd: Any,
     row: Any,
     plane: Any,
+    direction: Any,
     words: Any,
-    bits: Any,
-    exposed: Any,
-    lists: Any,
     voxels: Any,
+    starts: Any,
+    ends: Any,
 ) -> Any:
-    """Delete the candidates that are still loose, one parity class after the other; return whether there were any.
+    """List, group by group, the words to do with voxels on the border in a direction."""
+    step, right, left = _0, _0, _0
+    if direction == 0:
+        step = _0 - row
+    elif direction == 1:
+        step = row
+    elif direction == 2:
+        right = _1
+    elif direction == 3:
+        left = _1
+    elif direction == 4:
+        step = plane
+    else:
+        step = _0 - plane
+    for group in range(4):
+        ends[group] = starts[group]
+    for block in range(todo.shape[1]):
+        rest = todo[direction, block]
+        if rest:
+            todo[direction, block] = _0
+            odd_z, odd_y = odd[0, block], odd[1, block]
+            while rest:
+                bit = lowest_bit(rest)
+                rest &= rest - _1
+                i = (_U(block) << _6) + bit
+                group = (((odd_z >> bit) & _1) << _1) | ((odd_y >> bit) & _1)
+                # Written in any case, and kept if it is something: a branch would be mispredicted half of the time.
+                end = ends[group]
+                border = fore[i] & INSIDE & ~((fore[i + step] >> right) << left)
+                words[end], voxels[end] = np.uint32(i), border
+                ends[group] = end + int(border != _0)
 
-    Voxels of a class are never 26-adjacent, so that within it the order does not matter.
+
+@jit_loop
+def _keep_deletable(fore: Any, row: Any, plane: Any, table: Any, words: Any, voxels: Any, count: Any) -> Any:
+    """Keep of the listed voxels, some in each word, those that can be deleted; the lists are longer by one.
+
+    One round of the loop is one voxel, whether or not the next is in the same word, so that no branch depends on it.
     """
-    counts = np.zeros(8, np.int64)
-    for k in range(len(words)):
-        c = group[words[k]]
-        even, odd = bits[k] & _EVEN_X, bits[k] & _ODD_X
-        lists[c, counts[c]], voxels[c, counts[c]] = words[k], even
-        counts[c] += even != _0
-        lists[c + 1, counts[c + 1]], voxels[c + 1, counts[c + 1]] = words[k], odd
-        counts[c + 1] += odd != _0
-    changed = False
-    for c in range(8):
-        if changed:  # else nothing has been deleted since the candidates were found
-            _look(fore, row, plane, lists[c, : counts[c]], bits, exposed)
-            for k in range(counts[c]):
-                voxels[c, k] &= bits[k]
-        for k in range(counts[c]):
-            delete(fore, lists[c, k], voxels[c, k])
-            changed |= voxels[c, k] != _0
-    for c in range(8):
-        for k in range(counts[c]):
-            _mark_around(fore, state, lists[c, k], row, plane, voxels[c, k])
-    return changed
+    k: Any = 0
+    kept, rest = _0, voxels[0]
+    while k < count:
+        shift = lowest_bit(rest) - _1
+        i = _U(words[k])
+        below, above = i - plane, i + plane
+        kept |= is_deletable(
+            table, fore[below - row], fore[below], fore[below + row], fore[i - row], fore[i], fore[i + row],
+            fore[above - row], fore[above], fore[above + row], shift,
+        ) << (shift + _1)  # fmt: skip
+        following = voxels[k + 1]
+        voxels[k] = kept
+        rest &= rest - _1
+        done = (rest - _1) >> _63  # 1 if nothing is left, else 0: written so that it stays arithmetic
+        k += np.int64(done)
+        rest |= following & (_0 - done)
+        kept &= done - _1
 
 
-@jit
+@jit_loop
+def _delete_class(
+    fore: Any,
+    changed: Any,
+    occupied: Any,
+    row: Any,
+    plane: Any,
+    table: Any,
+    words: Any,
+    voxels: Any,
+    some_x: Any,
+    first: Any,
+    chunk_words: Any,
+    chunk: Any,
+) -> Any:
+    """Delete those of a parity class that still can be; return whether there were any.
+
+    Voxels of a class are never 26-adjacent, so that within it the order does not matter. The first class of all has
+    nothing to look at again.
+    """
+    deleted = _0
+    for start in range(0, len(words), _CHUNK):
+        count = 0
+        for k in range(start, min(start + _CHUNK, len(words))):
+            chunk_words[count], chunk[count] = words[k], voxels[k] & some_x
+            count += int(chunk[count] != _0)
+        if not first:
+            _keep_deletable(fore, row, plane, table, chunk_words, chunk, count)
+        for k in range(count):
+            delete_and_note(fore, changed, occupied, _U(chunk_words[k]), chunk[k])
+            deleted |= chunk[k]
+    return deleted != _0
+
+
+@jit_inline
 def _grow(found: Any, neighbours: Any) -> Any:
     """Add to some of the neighbours those 26-adjacent to them."""
     found |= ((found & _NOT_LAST_X) << _1) | ((found & _NOT_FIRST_X) >> _1)
@@ -190,9 +190,9 @@ def _grow(found: Any, neighbours: Any) -> Any:
     return found & neighbours
 
 
-@jit
-def _is_connected(neighbours: Any) -> Any:
-    """Whether the neighbours are 26-connected among themselves, or none."""
+@jit_loop
+def is_connected(neighbours: Any) -> Any:
+    """Whether the neighbours, bits 9 z + 3 y + x, are 26-connected among themselves, or none."""
     found = _grow(_grow(neighbours & (_0 - neighbours), neighbours), neighbours)
     while found != neighbours:
         grown = _grow(found, neighbours)
@@ -202,82 +202,129 @@ def _is_connected(neighbours: Any) -> Any:
     return True
 
 
-@jit
-def _delete_in_raster_order(fore: Any, state: Any, row: Any, plane: Any, words: Any, bits: Any) -> Any:
+@jit_loop
+def _delete_in_raster_order(
+    fore: Any, changed: Any, occupied: Any, row: Any, plane: Any, table: Any, words: Any, voxels: Any
+) -> Any:
     """Delete the candidates whose neighbours are connected, one by one; return whether there were any."""
-    changed = False
+    deleted = _0
     for k in range(len(words)):
-        i, todo = words[k], bits[k]
+        i, rest = _U(words[k]), voxels[k]
         below, above, own = i - plane, i + plane, fore[i]
         w0, w1, w2 = fore[below - row], fore[below], fore[below + row]
         w3, w5 = fore[i - row], fore[i + row]
         w6, w7, w8 = fore[above - row], fore[above], fore[above + row]
-        while todo:
-            voxel = todo & (_0 - todo)
-            todo ^= voxel
-            shift = lowest_bit(voxel) - _1
-            code = ((w0 >> shift) & _7) | (((w1 >> shift) & _7) << _3) | (((w2 >> shift) & _7) << _6)
-            code |= (((w3 >> shift) & _7) << _9) | (((own >> shift) & _7) << _12) | (((w5 >> shift) & _7) << _15)
-            code |= (((w6 >> shift) & _7) << _18) | (((w7 >> shift) & _7) << _21) | (((w8 >> shift) & _7) << _24)
-            if _is_connected(code & ~_CENTRE):
-                own ^= voxel
-                changed = True
-        bits[k] = fore[i] ^ own
-        delete(fore, i, bits[k])
-    for k in range(len(words)):
-        _mark_around(fore, state, words[k], row, plane, bits[k])
-    return changed
+        while rest:
+            shift = lowest_bit(rest) - _1
+            rest &= rest - _1
+            goes = is_deletable(table, w0, w1, w2, w3, own, w5, w6, w7, w8, shift)  # implies that, and is fast
+            if not goes:
+                code = ((w0 >> shift) & _7) | (((w1 >> shift) & _7) << _3) | (((w2 >> shift) & _7) << _6)
+                code |= (((w3 >> shift) & _7) << _9) | (((own >> shift) & _7) << _12) | (((w5 >> shift) & _7) << _15)
+                code |= (((w6 >> shift) & _7) << _18) | (((w7 >> shift) & _7) << _21) | (((w8 >> shift) & _7) << _24)
+                goes = _U(is_connected(code & ~_CENTRE))
+            own ^= goes << (shift + _1)
+        gone = fore[i] ^ own
+        delete_and_note(fore, changed, occupied, i, gone)
+        deleted |= gone
+    return deleted != _0
 
 
-@jit
-def _thin(fore: Any, group: Any, row: Any, plane: Any, directions: Any, by_parity: Any) -> Any:
+@jit_loop
+def _mark(changed: Any, in_plane: Any, around: Any, occupied: Any, row: Any, plane: Any, todo: Any) -> Any:
+    """Put the occupied words around those that have changed to do, in all directions; forget what has changed."""
+    in_plane[:], around[:] = _0, _0
+    spread(changed, row, in_plane)
+    spread(in_plane, plane, around)
+    changed[:] = _0
+    for block in range(len(around)):
+        marked = around[block] & occupied[block]
+        if marked:
+            for direction in range(len(todo)):
+                todo[direction, block] |= marked
+
+
+@jit_loop
+def _thin(
+    fore: Any,
+    todo: Any,
+    occupied: Any,
+    odd: Any,
+    corner: Any,
+    first_x: Any,
+    row: Any,
+    plane: Any,
+    table: Any,
+    by_parity: Any,
+    words: Any,
+    voxels: Any,
+    starts: Any,
+    ends: Any,
+    chunk_words: Any,
+    chunk: Any,
+    changed: Any,
+    in_plane: Any,
+    around: Any,
+) -> Any:
     """Delete border voxels, direction after direction, until none can go."""
-    loose = np.zeros_like(fore)
-    state = np.zeros((len(fore) + 7) // 8 * 8, np.uint8)
-    size = 1
-    for i in range(len(fore)):
-        if fore[i]:
-            state[i] = _STALE
-            size += 1
-    words, bits, exposed = np.empty(size, np.uint64), np.empty(size, np.uint64), np.empty(size, np.uint64)
-    lists, voxels = np.empty((8, size), np.uint64), np.empty((8, size), np.uint64)
-    changed = True
-    while changed:
-        changed = False
-        for direction in range(directions):
-            count = _find_candidates(fore, loose, state, row, plane, direction, words, bits, exposed)
-            found, which = words[:count], bits[:count]
+    again = True
+    while again:
+        again = False
+        for direction in range(len(todo)):
+            _list_border(fore, todo, odd, row, plane, direction, words, voxels, starts, ends)
+            for group in range(4):
+                start, end = starts[group], ends[group]
+                if start < end:
+                    _keep_deletable(fore, row, plane, table, words[start:], voxels[start:], end - start)
+            deleted = False
             if by_parity:
-                changed |= _delete_by_parity(fore, state, group, row, plane, found, which, exposed, lists, voxels)
+                for k in range(8):
+                    group = (k >> 1) ^ corner
+                    start, end = starts[group], ends[group]
+                    some_x = first_x if k & 1 == 0 else ~first_x
+                    deleted |= _delete_class(
+                        fore, changed, occupied, row, plane, table, words[start:end], voxels[start:end], some_x,
+                        not deleted, chunk_words, chunk,
+                    )  # fmt: skip
             else:
-                changed |= _delete_in_raster_order(fore, state, row, plane, found, which)
+                start, end = starts[0], ends[0]
+                deleted = _delete_in_raster_order(
+                    fore, changed, occupied, row, plane, table, words[start:end], voxels[start:end]
+                )
+            if deleted:
+                _mark(changed, in_plane, around, occupied, row, plane, todo)
+                again = True
 
 
 @jit
-def _classes(box: Any, row: Any, plane: Any, size: Any) -> Any:
-    """Return the first parity class of the voxels of each word: that of its row's z and y, and of even x."""
-    group = np.zeros(size, np.uint8)
-    for z in range(box[1] - box[0]):
-        for y in range(box[3] - box[2]):
-            start = 1 + (z + 1) * plane + (y + 1) * row
-            group[start : start + row] = 4 * (z & 1) + 2 * (y & 1)
-    return group
+def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity: Any) -> Any:
+    """Thin the foreground, laid out as ``layout`` says."""
+    occupied, odd, counts, corner, corner_x = _survey(fore, layout, by_parity)
+    todo = np.empty((directions, len(occupied)), np.uint64)
+    for direction in range(directions):
+        todo[direction] = occupied
+    starts = np.zeros(5, np.int64)
+    for group in range(4):
+        starts[group + 1] = starts[group] + counts[group] + 1
+    words, voxels = np.empty(starts[4], np.uint32), np.zeros(starts[4], np.uint64)
+    chunk_words, chunk = np.empty(_CHUNK + 1, np.uint32), np.zeros(_CHUNK + 1, np.uint64)
+    changed, in_plane, around = np.zeros_like(occupied), np.empty_like(occupied), np.empty_like(occupied)
+    first_x = ~_EVEN_X if corner_x else _EVEN_X
+    _thin(
+        fore, todo, occupied, odd, corner, first_x, _U(layout.row), _U(layout.plane), table, by_parity, words, voxels,
+        starts, starts.copy(), chunk_words, chunk, changed, in_plane, around,
+    )  # fmt: skip
 
 
-def skeleton_positions(mask: NDArray[np.bool_], *, as_scikit_image: bool) -> NDArray[np.int64]:
-    """Return the positions in the flattened 2-D or 3-D mask of its skeleton, ascending.
+def thin(mask: NDArray[Any], *, as_scikit_image: bool) -> tuple[NDArray[np.uint64], Layout]:
+    """Return the skeleton of a 2-D or 3-D mask of bool or integers, where nonzero is foreground, as words of bits.
 
     Args:
-        mask: bool.
+        mask: the mask.
         as_scikit_image: delete as scikit-image does, which may change the topology, instead of by parity classes.
     """
     # scikit-image treats a volume of one plane as an image: without the two directions across it.
     directions = 4 if mask.ndim == 2 or (as_scikit_image and mask.shape[0] == 1) else 6
-    lines = pack(mask)
-    box = bounding_box(lines)
-    fore, row, plane = words_of_box(lines, box, 1)
-    del lines
-    group = _classes(box, row, plane, len(fore))
-    _thin(fore, group, _U(row), _U(plane), directions, not as_scikit_image)
-    found: NDArray[np.int64] = positions(fore, box, 1, mask.shape[-2], mask.shape[-1], row, plane)
-    return found
+    words, layout = pack(mask, 1)
+    _thin_packed(words, layout, deletable_table(), directions, not as_scikit_image)
+    return words, layout

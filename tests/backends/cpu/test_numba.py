@@ -20,8 +20,8 @@ def test_no_kernel_is_compiled_for_each_type():
         for shape in ((6, 7), (5, 6, 7)):
             for view in (torch.ones(shape, dtype=dtype), torch.ones(shape, dtype=dtype).transpose(0, 1)):
                 tubed_skeleton(view)
-    assert len(skeleton._write_balls.signatures) <= 4  # by size in bytes
-    for kernel in (bits.words_of_box, bits.positions, thinning2d._thin, thinning3d._thin):
+    assert len(skeleton._copy.signatures) <= 4  # by size in bytes
+    for kernel in (bits._fill, skeleton._dilate, thinning2d._thin, thinning3d._thin):
         assert len(kernel.signatures) == 1
 
 
