@@ -52,14 +52,16 @@ def plain(tensor: Tensor) -> Tensor:
     return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
 
 
-def like(tensor: Tensor, source: Any, *, same_dtype: bool) -> Any:
-    """Return a result in the kind of the argument that it was computed from, with its metadata if there is some."""
+def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: bool = True) -> Any:
+    """Return a result in the kind of the argument that it was computed from; images get its metadata."""
     if isinstance(source, np.ndarray):
         array = tensor.numpy(force=True)
         return array.astype(source.dtype, copy=False) if same_dtype else array
     if same_dtype and tensor.dtype != source.dtype:
         tensor = tensor.to(source.dtype)
-    return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0] if isinstance(source, MetaTensor) else tensor
+    if is_image and isinstance(source, MetaTensor):
+        return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0]
+    return tensor
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
@@ -107,6 +109,16 @@ def check_channel_first(name: str, image: Any) -> int:
     if len(shape) not in (3, 4):
         raise ValueError(f"Expected `{name}` of shape (C, *spatial) in 2-D or 3-D, got {tuple(shape)}.")
     return len(shape) - 1
+
+
+def check_connectivity(name: str, connectivity: int | None, spatial_dims: int) -> int:
+    """Return the connectivity: the one asked for, else that of all neighbours."""
+    if connectivity is None:
+        return spatial_dims
+    check_int(name, connectivity)
+    if not 1 <= connectivity <= spatial_dims:
+        raise ValueError(f"Expected `{name}` from 1 to {spatial_dims}, the number of spatial axes, got {connectivity}.")
+    return connectivity
 
 
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
@@ -245,6 +257,12 @@ def check_same_device(name: str, tensor: Tensor, input: Tensor) -> None:
     """Check that ``tensor`` is on the device of ``input``."""
     if tensor.device != input.device:
         raise ValueError(f"Expected `{name}` on the device of `input`, {input.device}, got {tensor.device}.")
+
+
+def check_same_shape(name: str, tensor: Tensor, input: Tensor) -> None:
+    """Check that ``tensor`` has the shape of ``input``."""
+    if tensor.shape != input.shape:
+        raise ValueError(f"Expected `{name}` of the shape of `input`, {tuple(input.shape)}, got {tuple(tensor.shape)}.")
 
 
 def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class Critical(NamedTuple):
+    """Critical components of a batch."""
+
+    splits: Tensor  # bool, (N, *spatial)
+    merges: Tensor
+    n_splits: Tensor  # int64, (N, 1), or (N, classes) for each class from 0 on
+    n_merges: Tensor
 
 
 class Backend(Protocol):
@@ -21,4 +31,32 @@ class Backend(Protocol):
 
     def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
         """Tubed skeleton of each item of ``label``, ``(N, *spatial)`` of any real dtype, in the same dtype."""
+        ...
+
+    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+        """Number the components of equal ids of each item of ``image``, ``(N, *spatial)`` of bool or ids from 0 on.
+
+        The labels are int32, ``(N, *spatial)``, and count from 1 on in raster order; 0 stays 0. Also their numbers,
+        int64 ``(N,)``.
+        """
+        ...
+
+    def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
+        """Number the components of each item's graph of voxels, in the same way: int32 ``(N, *spatial)``.
+
+        ``affinity``, bool ``(N, edges, *spatial)``, says whether a voxel is joined to the one an edge further, which
+        may be outside. Voxels that are joined to no other are 0.
+        """
+        ...
+
+    def critical_components(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        num_classes: int | None,
+        object_connectivity: int,
+        mistake_connectivity: int,
+    ) -> Critical:
+        """Find critical components of items ``(N, *spatial)`` of bool or ids from 0 on."""
         ...

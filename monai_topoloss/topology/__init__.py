@@ -1,5 +1,14 @@
-"""Pure functions on masks and labels: tensors or arrays in, the same kind out, never differentiable."""
+"""Pure functions on masks, labels and predictions; tensors and arrays in, the same kind out, never differentiable."""
 
+from monai_topoloss.topology.components import Components, label_components
+from monai_topoloss.topology.critical import CriticalComponents, critical_components
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
 
-__all__ = ["skeletonize", "tubed_skeleton"]
+__all__ = [
+    "Components",
+    "CriticalComponents",
+    "critical_components",
+    "label_components",
+    "skeletonize",
+    "tubed_skeleton",
+]

@@ -6,7 +6,6 @@ from typing import cast
 
 import torch
 from monai.config import NdarrayTensor
-from torch import Tensor
 
 from monai_topoloss._checks import (
     check_class_ids,
@@ -20,6 +19,7 @@ from monai_topoloss._checks import (
 )
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
+from monai_topoloss.topology._items import as_items
 
 __all__ = ["RADIUS", "skeletonize", "tubed_skeleton"]
 
@@ -68,9 +68,11 @@ def skeletonize(
     """
     tensor = check_tensor("mask", mask)
     check_finite("mask", tensor)
-    items, method = _as_items("mask", tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims, method)
+    spatial_dims = check_spatial_dims("mask", tensor, spatial_dims)
+    method = check_method(method, spatial_dims)
+    items = as_items(tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims)
     skeleton = backend_for(tensor, backend).skeletonize(items, method=method)
-    return cast(NdarrayTensor, like(skeleton.reshape(tensor.shape), mask, same_dtype=False))
+    return cast(NdarrayTensor, like(skeleton.reshape(tensor.shape), mask))
 
 
 def tubed_skeleton(
@@ -130,15 +132,8 @@ def tubed_skeleton(
     if ignore_index is not None:
         tensor = tensor.masked_fill(has_id(tensor, ignore_index), 0)
     check_class_ids("label", tensor)
-    items, method = _as_items("label", tensor, spatial_dims, method)
+    spatial_dims = check_spatial_dims("label", tensor, spatial_dims)
+    method = check_method(method, spatial_dims)
+    items = as_items(tensor, spatial_dims)
     tubes = backend_for(tensor, backend).tubed_skeleton(items, radius=radius, per_class=per_class, method=method)
     return cast(NdarrayTensor, like(tubes.reshape(tensor.shape), label, same_dtype=True))
-
-
-def _as_items(name: str, tensor: Tensor, spatial_dims: int | None, method: str | None) -> tuple[Tensor, str]:
-    """Flatten the axes that are not spatial into one, and settle the method for the rank."""
-    spatial_dims = check_spatial_dims(name, tensor, spatial_dims)
-    method = check_method(method, spatial_dims)
-    spatial = tensor.shape[tensor.ndim - spatial_dims :]
-    count = tensor.shape[: tensor.ndim - spatial_dims].numel()
-    return tensor.reshape(count, *spatial), method

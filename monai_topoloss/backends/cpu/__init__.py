@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss.backends.cpu import skeleton
+from monai_topoloss.backends.base import Critical
+from monai_topoloss.backends.cpu import components, critical, skeleton
 from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
@@ -27,6 +30,61 @@ class CpuBackend:
         function = partial(skeleton.tubed_skeleton, radius=radius, per_class=per_class, method=method)
         return _map_items(function, label)
 
+    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+        """See `Backend.label_components`."""
+        items = _as_volumes(image)
+        labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
+
+        def label(index: int) -> None:
+            keys = components.as_keys(items[index])
+            counts[index] = components.label_components(keys, labels[index], connectivity)
+
+        for_each(label, range(len(items) if items.size else 0))
+        return _to_tensor(labels.reshape(image.shape), image), _to_tensor(counts, image)
+
+    def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
+        """See `Backend.label_affinities`."""
+        flat = 3 - (affinity.ndim - 2)  # axes that an image lacks
+        items = _as_volumes(affinity.flatten(0, 1))
+        items = items.reshape(len(affinity), len(edges), *items.shape[1:])
+        steps = np.array([(0,) * flat + tuple(edge) for edge in edges])
+        labels = np.zeros((len(affinity), *items.shape[2:]), np.int32)
+
+        def label(index: int) -> None:
+            components.label_affinities(items[index], steps, labels[index])
+
+        for_each(label, range(len(items) if items.size else 0))
+        return _to_tensor(labels.reshape(len(affinity), *affinity.shape[2:]), affinity)
+
+    def critical_components(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        num_classes: int | None,
+        object_connectivity: int,
+        mistake_connectivity: int,
+    ) -> Critical:
+        """See `Backend.critical_components`."""
+        inputs, targets = _as_volumes(input), _as_volumes(target)
+        masks = np.zeros((2, *inputs.shape), np.bool_)
+        counts = np.zeros((2, len(inputs), 1 if num_classes is None else num_classes), np.int64)
+
+        def find(index: int) -> None:
+            counts[0, index], counts[1, index] = critical.critical_components(
+                inputs[index],
+                targets[index],
+                masks[0, index],
+                masks[1, index],
+                classes=num_classes,
+                object_connectivity=object_connectivity,
+                mistake_connectivity=mistake_connectivity,
+            )
+
+        for_each(find, range(len(inputs) if inputs.size else 0))
+        splits, merges = (_to_tensor(mask.reshape(input.shape), input) for mask in masks)
+        return Critical(splits, merges, *(_to_tensor(count, input) for count in counts))
+
 
 BACKEND = CpuBackend()
 
@@ -38,5 +96,15 @@ def _map_items(function: Callable[..., None], batch: Tensor) -> Tensor:
     result = np.zeros(items.shape, items.dtype)
     if items.size:
         for_each(lambda index: function(items[index], result[index]), range(len(items)))
-    tensor = torch.from_numpy(result)
-    return tensor if batch.is_cpu else tensor.to(batch.device)
+    return _to_tensor(result, batch)
+
+
+def _as_volumes(batch: Tensor) -> NDArray[Any]:
+    """Return items (N, *spatial) as volumes (N, Z, Y, X); images have one plane."""
+    items = np.ascontiguousarray(batch.numpy(force=True))
+    return items if items.ndim == 4 else items[:, None]
+
+
+def _to_tensor(array: NDArray[Any], like: Tensor) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor if like.is_cpu else tensor.to(like.device)

@@ -1,0 +1,254 @@
+"""Critical components of the mistakes, in one image or volume, as NumPy arrays.
+
+Voxels carry keys: even for the remainder of an object, the voxels without mistake, and the next odd number for its
+mistakes. Components of equal keys are joined run by run. Of each component of mistakes, what is kept about the
+components of its object's remainder that it touches is one number: none yet, which one, or more than one. It is
+critical unless it touches exactly one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_topoloss.backends.cpu._numba import jit, jit_loop
+from monai_topoloss.backends.cpu.components import as_keys, label_components
+from monai_topoloss.backends.cpu.runs import find_root, find_runs, join, list_meetings, meet, rows_before
+
+_NONE, _MANY = -1, -2
+_OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int32): 0x7FFF_FFFE}  # of a key, what says whose voxel it is
+# Binary masks need one labelling for both directions: what is missed and what is invented touch the same remainder.
+_FOUND, _MISSED, _INVENTED = 2, 3, 0x83
+
+
+def critical_components(
+    input: NDArray[Any],
+    target: NDArray[Any],
+    splits: NDArray[np.bool_],
+    merges: NDArray[np.bool_],
+    *,
+    classes: int | None,
+    object_connectivity: int,
+    mistake_connectivity: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find critical components in arrays (Z, Y, X) of bool or integers from 0 on; mark them in zeros.
+
+    Args:
+        input: the prediction.
+        target: what is true.
+        splits: is written to.
+        merges: is written to.
+        classes: how many classes the ids are of, the background included; None: they are of instances.
+        object_connectivity: of objects and of what remains of them.
+        mistake_connectivity: of mistakes, among themselves and with what remains.
+
+    Returns:
+        How many splits and how many merges there are: (1,), or (classes,) for each class from 0 on.
+    """
+    options = (object_connectivity, mistake_connectivity)
+    masks = (None, None) if classes is not None else (_as_mask(input), _as_mask(target))
+    if masks[0] is not None and masks[1] is not None and object_connectivity == mistake_connectivity:
+        return _of_masks(masks[0], masks[1], splits, merges, options)
+    n_splits = _of_objects(target, input, masks[1], splits, classes, options)
+    n_merges = _of_objects(input, target, masks[0], merges, classes, options)
+    return n_splits, n_merges
+
+
+def _of_masks(
+    input: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    splits: NDArray[np.bool_],
+    merges: NDArray[np.bool_],
+    options: tuple[int, int],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    keys = np.empty(input.shape, np.uint8)
+    _write_binary_keys(input.view(np.uint8), target.view(np.uint8), keys)
+    critical = np.zeros(input.shape, np.bool_)
+    kinds = keys.reshape(-1)[_mark_critical(keys, critical, _OBJECT[keys.dtype], *options, as_released=False)]
+    np.logical_and(critical, target, out=splits)
+    np.logical_and(critical, input, out=merges)
+    return np.array([(kinds == _MISSED).sum()]), np.array([(kinds == _INVENTED).sum()])
+
+
+def _of_objects(
+    reference: NDArray[Any],
+    other: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    critical: NDArray[np.bool_],
+    classes: int | None,
+    options: tuple[int, int],
+) -> NDArray[np.int64]:
+    """Mark the critical components of what ``other`` misses of the objects of ``reference``; return how many they are.
+
+    The objects of masks and of classes are their components; ids of instances are taken as they are.
+    """
+    mistakes = reference != 0
+    mistakes &= (other == 0) if classes is None else (other != reference)
+    mixed = options[0] != options[1]
+    ids: NDArray[Any] = reference if mask is None else mask
+    if mixed and (classes is not None or mask is not None):
+        labels = np.zeros(reference.shape, np.int32)
+        label_components(as_keys(ids), labels, options[0])
+        ids = labels
+    keys = as_keys(ids, 2)
+    keys |= mistakes
+    as_released = mixed and classes is None and mask is None
+    found = _mark_critical(keys, critical, _OBJECT[keys.dtype], *options, as_released)
+    if classes is None:
+        return np.array([len(found)])
+    return np.bincount(reference.reshape(-1)[found].astype(np.int64), minlength=classes)
+
+
+def _as_mask(image: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return an image with at most one value besides 0 as a mask."""
+    if image.dtype == np.bool_:
+        return image
+    mask = image != 0
+    return mask if (mask * image.max() == image).all() else None
+
+
+@jit_loop
+def _write_binary_keys(input: Any, target: Any, keys: Any) -> Any:
+    for z in range(keys.shape[0]):
+        for y in range(keys.shape[1]):
+            for x in range(keys.shape[2]):
+                i, t = input[z, y, x], target[z, y, x]
+                keys[z, y, x] = ((i | t) << 1) | (i ^ t) | ((i & ~t) << 7)
+
+
+@jit
+def _mark_critical(
+    keys: Any, critical: Any, of_object: Any, object_connectivity: Any, mistake_connectivity: Any, as_released: Any
+) -> Any:
+    """Mark the critical components of the mistakes in zeros; return the position of the first voxel of each.
+
+    As released, the remainder does not tell objects apart.
+    """
+    first, start, end, key = find_runs(keys)
+    parent = np.arange(len(start))
+    touched = np.full(len(start), _NONE)
+    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * keys.shape[2] + 4, 2), np.int64)
+    if as_released:
+        _join_neighbours_in_rows(first, start, end, key, parent)
+    _join(
+        keys.shape, first, start, end, key, object_connectivity, mistake_connectivity, as_released, parent, rows, pairs
+    )
+    _touch(keys.shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
+    count = _mark(keys.shape, first, start, end, key, parent, touched, critical)
+    found = np.empty(count, np.int64)
+    _list_first(keys.shape, first, start, key, parent, touched, found)
+    return found
+
+
+@jit_loop
+def _join_neighbours_in_rows(first: Any, start: Any, end: Any, key: Any, parent: Any) -> Any:
+    """Join the remainders of different objects where they touch within a row."""
+    for row in range(len(first) - 1):
+        for a in range(first[row], first[row + 1] - 1):
+            if end[a] == start[a + 1] and (key[a] | key[a + 1]) & 1 == 0:
+                join(parent, a, a + 1)
+
+
+@jit_loop
+def _join(
+    shape: Any,
+    first: Any,
+    start: Any,
+    end: Any,
+    key: Any,
+    object_connectivity: Any,
+    mistake_connectivity: Any,
+    as_released: Any,
+    parent: Any,
+    rows: Any,
+    pairs: Any,
+) -> Any:
+    """Join mistakes of an object, and the remainder of one."""
+    connectivity = max(object_connectivity, mistake_connectivity)
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            row = z * shape[1] + y
+            if first[row] == first[row + 1]:
+                continue
+            for n in range(rows_before(z, y, shape[1], connectivity, rows)):
+                before, distance = rows[n, 0], rows[n, 1]
+                count = list_meetings(
+                    start, end, first[row], first[row + 1], first[before], first[before + 1],
+                    int(connectivity > distance), pairs,
+                )  # fmt: skip
+                for k in range(count):
+                    a, b = pairs[k, 0], pairs[k, 1]
+                    if key[a] == key[b] or (as_released and (key[a] | key[b]) & 1 == 0):
+                        its = mistake_connectivity if key[a] & 1 else object_connectivity
+                        if its == connectivity or (its >= distance and meet(start, end, a, b, int(its > distance))):
+                            join(parent, a, b)
+
+
+@jit_loop
+def _touch(
+    shape: Any,
+    first: Any,
+    start: Any,
+    end: Any,
+    key: Any,
+    of_object: Any,
+    connectivity: Any,
+    parent: Any,
+    touched: Any,
+    rows: Any,
+    pairs: Any,
+) -> Any:
+    """Note which components of the remainder of its object each component of mistakes touches."""
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            row = z * shape[1] + y
+            for a in range(first[row], first[row + 1] - 1):
+                if end[a] == start[a + 1]:
+                    _note(key, of_object, parent, touched, a, a + 1)
+            for n in range(rows_before(z, y, shape[1], connectivity, rows)):
+                before, distance = rows[n, 0], rows[n, 1]
+                count = list_meetings(
+                    start, end, first[row], first[row + 1], first[before], first[before + 1],
+                    int(connectivity > distance), pairs,
+                )  # fmt: skip
+                for k in range(count):
+                    _note(key, of_object, parent, touched, pairs[k, 0], pairs[k, 1])
+
+
+@jit_loop
+def _note(key: Any, of_object: Any, parent: Any, touched: Any, a: Any, b: Any) -> Any:
+    """Note that two runs touch, if one is a mistake and the other of the remainder of its object."""
+    if key[a] & 1 == 0:
+        a, b = b, a
+    if key[a] & 1 and key[b] == key[a] & of_object:
+        mistake, remainder = find_root(parent, a), find_root(parent, b)
+        if touched[mistake] == _NONE:
+            touched[mistake] = remainder
+        elif touched[mistake] != remainder:
+            touched[mistake] = _MANY
+
+
+@jit_loop
+def _mark(shape: Any, first: Any, start: Any, end: Any, key: Any, parent: Any, touched: Any, critical: Any) -> Any:
+    """Mark what touches none or many; return how many components that are."""
+    count = 0
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            row = z * shape[1] + y
+            for k in range(first[row], first[row + 1]):
+                if key[k] & 1 and touched[find_root(parent, k)] < 0:
+                    count += int(parent[k] == k)
+                    critical[z, y, start[k] : end[k]] = True
+    return count
+
+
+@jit_loop
+def _list_first(shape: Any, first: Any, start: Any, key: Any, parent: Any, touched: Any, found: Any) -> Any:
+    count = 0
+    for row in range(shape[0] * shape[1]):
+        for k in range(first[row], first[row + 1]):
+            if key[k] & 1 and parent[k] == k and touched[k] < 0:
+                found[count] = row * shape[2] + start[k]
+                count += 1
