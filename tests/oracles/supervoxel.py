@@ -46,6 +46,11 @@ def literal(reference, other, connectivity):
     return critical
 
 
+def neighbours(voxel, shape):
+    """All neighbours of a voxel inside the image, and itself."""
+    return product(*(range(max(0, a - 1), min(n, a + 2)) for a, n in zip(voxel, shape, strict=True)))
+
+
 def released(reference, other):
     """What the released code computes: breadth-first searches in Python.
 
@@ -56,18 +61,13 @@ def released(reference, other):
         reference, _ = ndimage.label(reference)
     mistakes = (reference != 0) & (other == 0)
     remainder, _ = ndimage.label(np.where(mistakes, 0, reference))
-    offsets = [offset for offset in product((-1, 0, 1), repeat=reference.ndim) if any(offset)]
     todo = set(map(tuple, np.argwhere(mistakes)))
     critical, count = np.zeros(reference.shape, bool), 0
     while todo:
         root = todo.pop()
         component, queue, touched = {root}, [root], set()
         while queue:
-            voxel = queue.pop()
-            for offset in offsets:
-                neighbour = tuple(a + b for a, b in zip(voxel, offset, strict=True))
-                if not all(0 <= a < n for a, n in zip(neighbour, reference.shape, strict=True)):
-                    continue
+            for neighbour in neighbours(queue.pop(), reference.shape):
                 if reference[neighbour] != reference[root]:
                     continue
                 if not mistakes[neighbour]:
