@@ -1,10 +1,21 @@
 """MONAI-compatible transforms, losses and metrics that keep thin structures connected."""
 
 from monai_topoloss.engines import PrepareBatchSkeleton
-from monai_topoloss.handlers import RestoreLabel
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SkeletonRecallLoss
-from monai_topoloss.topology import skeletonize, tubed_skeleton
+from monai_topoloss.handlers import LossWeightSchedule, RestoreLabel
+from monai_topoloss.losses import (
+    DiceCESkeletonRecallLoss,
+    SkeletonDeepSupervisionLoss,
+    SkeletonRecallLoss,
+    SumLoss,
+    SupervoxelAffinityLoss,
+    SupervoxelLoss,
+)
+from monai_topoloss.topology import critical_components, label_components, skeletonize, tubed_skeleton
 from monai_topoloss.transforms import (
+    CriticalComponents,
+    CriticalComponentsD,
+    CriticalComponentsd,
+    CriticalComponentsDict,
     Skeletonize,
     SkeletonizeD,
     Skeletonized,
@@ -18,7 +29,12 @@ from monai_topoloss.transforms import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "CriticalComponents",
+    "CriticalComponentsD",
+    "CriticalComponentsDict",
+    "CriticalComponentsd",
     "DiceCESkeletonRecallLoss",
+    "LossWeightSchedule",
     "PrepareBatchSkeleton",
     "RestoreLabel",
     "SkeletonDeepSupervisionLoss",
@@ -27,10 +43,15 @@ __all__ = [
     "SkeletonizeD",
     "SkeletonizeDict",
     "Skeletonized",
+    "SumLoss",
+    "SupervoxelAffinityLoss",
+    "SupervoxelLoss",
     "TubedSkeletonize",
     "TubedSkeletonizeD",
     "TubedSkeletonizeDict",
     "TubedSkeletonized",
+    "critical_components",
+    "label_components",
     "skeletonize",
     "tubed_skeleton",
 ]

@@ -141,21 +141,30 @@ def check_finite(name: str, tensor: Tensor) -> None:
         raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
 
 
+def check_no_nan(name: str, tensor: Tensor) -> None:
+    """Check that a floating-point tensor holds no NaN, which is on neither side of a threshold."""
+    if tensor.numel() and tensor.amin().isnan():
+        raise ValueError(f"Expected `{name}` to hold no NaN, got some.")
+
+
 def check_class_ids(
     name: str, label: Tensor, *, num_classes: int | None = None, ignore_index: int | None = None
-) -> None:
-    """Check that ``label`` holds whole numbers, from 0 up to but not including ``num_classes``, or ``ignore_index``."""
+) -> int | None:
+    """Check that ``label`` holds whole numbers, from 0 up to but not including ``num_classes``, or ``ignore_index``.
+
+    Return the highest, or None if there was no need to look for it.
+    """
     if label.numel() == 0 or label.dtype == torch.bool:
-        return
+        return None
     if ignore_index is not None:
         label = label.masked_fill(has_id(label, ignore_index), 0)
-    if label.is_floating_point() and not (label - label.round() == 0).all():
+    if label.is_floating_point() and label.frac().any():  # NaN for infinity, and then true
         raise ValueError(
             f"Expected `{name}` to hold class ids, which are whole numbers, got others;"
             " labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)."
         )
     if num_classes is None and label.dtype == torch.uint8:
-        return
+        return None
     low, high = (int(x) for x in torch.stack(torch.aminmax(label)).tolist())
     if low < 0:
         raise ValueError(
@@ -166,6 +175,7 @@ def check_class_ids(
             f"Expected `{name}` to hold class ids below {num_classes}, the number of classes, got {high};"
             " to leave an id out pass `ignore_index`."
         )
+    return high
 
 
 def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tensor], Tensor] | None) -> None:
@@ -201,6 +211,88 @@ def check_weight(name: str, value: float) -> None:
     """Check that the weight of a term is not negative."""
     if not value >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+
+
+def check_number(name: str, value: Any) -> float:
+    """Return a number as float."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"Expected `{name}` to be a number, got {type(value).__name__}.")
+    return float(value)
+
+
+def check_share(name: str, value: Any) -> float:
+    """Return a number from 0 to 1."""
+    if not 0 <= check_number(name, value) <= 1:
+        raise ValueError(f"Expected `{name}` from 0 to 1, got {value}.")
+    return float(value)
+
+
+def check_attribute(owner: Any, name: str) -> None:
+    """Check that an object has a number of that name."""
+    value = getattr(owner, name, None)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"Expected `loss` to have a number `{name}`, got {type(owner).__name__} without.")
+
+
+def check_criterion(criterion: Any) -> None:
+    """Check that a criterion can be called, and does not reduce over voxels as far as it says."""
+    if criterion is None:
+        return
+    if not callable(criterion):
+        raise TypeError(f"Expected `criterion` to be None or callable, got {type(criterion).__name__}.")
+    reduction = getattr(criterion, "reduction", "none")
+    if reduction != "none":
+        raise ValueError(f"Expected `criterion` with reduction='none', got {reduction!r}: its loss map is weighed.")
+
+
+def check_edges(edges: Any) -> list[tuple[int, ...]]:
+    """Return edges, steps from a voxel to a neighbour, as tuples of 2 or 3 ints."""
+    steps = [tuple(edge) if isinstance(edge, Sequence) else (edge,) for edge in edges]
+    for edge in steps:
+        for step in edge:
+            check_int("edges", step)
+    if not steps or {len(edge) for edge in steps} not in ({2}, {3}) or not all(map(any, steps)):
+        raise ValueError(f"Expected `edges` to be steps of 2 or 3 numbers, not all 0, got {steps}.")
+    return steps
+
+
+def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]) -> None:
+    """Check that ``input`` has a channel for each edge, of its rank, and a label of instances matches it."""
+    if input.shape[1] != len(edges) or input.ndim - 2 != len(edges[0]):
+        raise ValueError(
+            f"Expected `input` of shape (B, {len(edges)}, *spatial) in {len(edges[0])}-D, a channel for each edge,"
+            f" got {tuple(input.shape)}."
+        )
+    check_same_device("target", label, input)
+    expected = (input.shape[0], 1, *input.shape[2:])
+    if tuple(label.shape) != expected:
+        raise ValueError(f"Expected `target` of shape {expected}, got {tuple(label.shape)}.")
+
+
+def check_losses(losses: Any, weights: Sequence[float]) -> None:
+    """Check that losses are modules, at least one, with a weight for each."""
+    for loss in losses:
+        if not isinstance(loss, torch.nn.Module):
+            raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
+    if not losses or len(losses) != len(weights):
+        raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(weights)}.")
+
+
+def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> None:
+    """Check that a criterion returned a loss for each voxel: ``shape``, with 1, no, or any number of channels."""
+    batch, channels, *spatial = shape
+    expected = (
+        f"Expected `criterion` to return a loss for each voxel, {tuple(shape)} or {(batch, *spatial)},"
+        " as with reduction='none', got"
+    )
+    if not isinstance(values, Tensor):
+        raise TypeError(f"{expected} {type(values).__name__}.")
+    got = tuple(values.shape)
+    is_map = len(got) == len(shape) and got[0] == batch and list(got[2:]) == spatial
+    if got == (batch, *spatial) and (any_channels or channels == 1):
+        return
+    if not (is_map and (any_channels or got[1] == channels)):
+        raise ValueError(f"{expected} {got}.")
 
 
 def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
@@ -259,10 +351,18 @@ def check_same_device(name: str, tensor: Tensor, input: Tensor) -> None:
         raise ValueError(f"Expected `{name}` on the device of `input`, {input.device}, got {tensor.device}.")
 
 
-def check_same_shape(name: str, tensor: Tensor, input: Tensor) -> None:
-    """Check that ``tensor`` has the shape of ``input``."""
-    if tensor.shape != input.shape:
-        raise ValueError(f"Expected `{name}` of the shape of `input`, {tuple(input.shape)}, got {tuple(tensor.shape)}.")
+def check_same_shape(name: str, tensor: Any, other: Any, other_name: str = "input") -> None:
+    """Check that a tensor or array has the shape of another."""
+    shape = getattr(tensor, "shape", type(tensor).__name__)
+    if shape != other.shape:
+        got = tuple(shape) if not isinstance(shape, str) else shape
+        raise ValueError(f"Expected `{name}` of the shape of `{other_name}`, {tuple(other.shape)}, got {got}.")
+
+
+def check_one_map(name: str, image: Any, num_classes: int | None) -> None:
+    """Check that ids of classes come in one channel."""
+    if num_classes is not None and len(image) != 1:
+        raise ValueError(f"Expected `{name}` with one channel of class ids for `num_classes`, got {len(image)}.")
 
 
 def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:

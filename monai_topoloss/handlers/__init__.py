@@ -1,5 +1,6 @@
 """Ignite handlers."""
 
+from monai_topoloss.handlers.loss_weight_schedule import LossWeightSchedule
 from monai_topoloss.handlers.restore_label import RestoreLabel
 
-__all__ = ["RestoreLabel"]
+__all__ = ["LossWeightSchedule", "RestoreLabel"]

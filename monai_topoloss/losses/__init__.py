@@ -1,6 +1,16 @@
-"""Losses in MONAI's vocabulary that keep thin structures connected."""
+"""Losses in MONAI's vocabulary: ``loss(input, target)`` with logits and a label, or a pair of label and skeleton."""
 
+from monai_topoloss.losses.affinity import SupervoxelAffinityLoss
 from monai_topoloss.losses.deep_supervision import SkeletonDeepSupervisionLoss
 from monai_topoloss.losses.skeleton_recall import DiceCESkeletonRecallLoss, SkeletonRecallLoss
+from monai_topoloss.losses.sum import SumLoss
+from monai_topoloss.losses.supervoxel import SupervoxelLoss
 
-__all__ = ["DiceCESkeletonRecallLoss", "SkeletonDeepSupervisionLoss", "SkeletonRecallLoss"]
+__all__ = [
+    "DiceCESkeletonRecallLoss",
+    "SkeletonDeepSupervisionLoss",
+    "SkeletonRecallLoss",
+    "SumLoss",
+    "SupervoxelAffinityLoss",
+    "SupervoxelLoss",
+]

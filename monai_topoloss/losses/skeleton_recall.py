@@ -39,6 +39,7 @@ from monai_topoloss._checks import (
 )
 from monai_topoloss._labels import drop_ignored, has_id
 from monai_topoloss.backends import BACKENDS
+from monai_topoloss.losses._dtype import at_least_float32
 from monai_topoloss.losses._gather import gather_voxels
 from monai_topoloss.topology import tubed_skeleton
 from monai_topoloss.topology.skeleton import RADIUS
@@ -228,7 +229,7 @@ class SkeletonRecallLoss(_Loss):
 
     def _activate(self, values: Tensor) -> Tensor:
         """Turn logits (N, C) into probabilities, in float32 at least."""
-        values = _at_least_float32(values)
+        values = at_least_float32(values)
         if self.sigmoid:
             return values.sigmoid()
         if self.softmax:
@@ -385,7 +386,7 @@ class DiceCESkeletonRecallLoss(_Loss):
             recall = self.lambda_recall * self.skeleton_recall._of_checked(input, label, skeleton)
         else:
             recall = input.new_zeros((), dtype=torch.promote_types(input.dtype, torch.float32))
-        return recall, _at_least_float32(input), label
+        return recall, at_least_float32(input), label
 
     def _dice(self, input: Tensor, label: Tensor, valid: Tensor | None) -> Tensor:
         recall = self.skeleton_recall
@@ -458,11 +459,6 @@ def _find_voxels(skeleton: Tensor, label: Tensor, channels: int, first: int, ign
     classes = _as_channels(values, channels) & (values != 0)
     check_skeleton_in_label((classes & _as_channels(true_values, channels))[classes.any(dim=1)].any(dim=1))
     return _Voxels(index, classes[:, first:], per_sample)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    """Half types lose or overflow a sum over an image."""
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def _as_channels(values: Tensor, channels: int) -> Tensor:

@@ -23,10 +23,10 @@ from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_ids, as_items
 
-__all__ = ["CriticalComponents", "critical_components"]
+__all__ = ["CriticalComponentsResult", "critical_components"]
 
 
-class CriticalComponents(NamedTuple):
+class CriticalComponentsResult(NamedTuple):
     """What `critical_components` returns."""
 
     splits: Tensor | NDArray[np.bool_]
@@ -46,7 +46,7 @@ def critical_components(
     ignore_index: int | None = None,
     spatial_dims: int | None = None,
     backend: str = "auto",
-) -> CriticalComponents:
+) -> CriticalComponentsResult:
     """Find the connected components of the mistakes that split or merge objects.
 
     A mistake is foreground on one side and background on the other. What an object of ``target`` is missing in
@@ -138,7 +138,7 @@ def critical_components(
         counts = (count.reshape(lead) for count in (found.n_splits, found.n_merges))
     else:
         counts = (count[:, 1:].reshape(*lead, num_classes - 1) for count in (found.n_splits, found.n_merges))
-    return CriticalComponents(
+    return CriticalComponentsResult(
         *(like(mask.reshape(image.shape), input) for mask in (found.splits, found.merges)),
         *(like(count, input, is_image=False) for count in counts),
     )

@@ -1,7 +1,10 @@
-"""MONAI transforms: skeletons and tubed skeletons of labels."""
+"""MONAI transforms: skeletons and tubed skeletons of labels, critical components of predictions."""
 
-from monai_topoloss.transforms.array import Skeletonize, TubedSkeletonize
+from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
 from monai_topoloss.transforms.dictionary import (
+    CriticalComponentsD,
+    CriticalComponentsd,
+    CriticalComponentsDict,
     SkeletonizeD,
     Skeletonized,
     SkeletonizeDict,
@@ -11,6 +14,10 @@ from monai_topoloss.transforms.dictionary import (
 )
 
 __all__ = [
+    "CriticalComponents",
+    "CriticalComponentsD",
+    "CriticalComponentsDict",
+    "CriticalComponentsd",
     "Skeletonize",
     "SkeletonizeD",
     "SkeletonizeDict",

@@ -1,17 +1,26 @@
-"""Array transforms: a channel-first image in, an image of the same kind out."""
+"""Array transforms: channel-first images in, images of the same kind out."""
 
 from __future__ import annotations
 
+import numpy as np
 from monai.config import NdarrayOrTensor
 from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 
-from monai_topoloss._checks import check_channel_first, check_ignore_index, check_int, check_method, check_option
+from monai_topoloss._checks import (
+    check_channel_first,
+    check_ignore_index,
+    check_int,
+    check_method,
+    check_one_map,
+    check_option,
+    check_same_shape,
+)
 from monai_topoloss.backends import BACKENDS
-from monai_topoloss.topology import skeletonize, tubed_skeleton
+from monai_topoloss.topology import critical_components, skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton import RADIUS
 
-__all__ = ["Skeletonize", "TubedSkeletonize"]
+__all__ = ["CriticalComponents", "Skeletonize", "TubedSkeletonize"]
 
 
 class Skeletonize(Transform):
@@ -110,3 +119,70 @@ class TubedSkeletonize(Transform):
             spatial_dims=check_channel_first("img", img),
             backend=self.compute_backend,
         )
+
+
+class CriticalComponents(Transform):
+    """Show where a prediction splits or merges objects: two maps of errors, to look at or to save.
+
+    Shapes: ``(C, *spatial)`` to ``(1, *spatial)`` in 2-D and 3-D. One channel is a mask, a map of instance ids, or with
+    ``num_classes`` a map of class ids. Several channels are one mask for each class, and the maps are the union over
+    the classes. NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations.
+
+    Args:
+        num_classes: the one channel holds class ids below this number, the background included.
+        include_background: whether channel 0 of several counts.
+        connectivity: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of the label where nothing counts.
+        backend: where to compute, ``"auto"`` follows the prediction.
+    """
+
+    backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        include_background: bool = False,
+        connectivity: int | None = None,
+        ignore_index: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        if num_classes is not None:
+            check_int("num_classes", num_classes, minimum=2)
+        if connectivity is not None:
+            check_int("connectivity", connectivity, minimum=1)
+        check_ignore_index(ignore_index)
+        check_option("backend", backend, BACKENDS)
+        self.num_classes = num_classes
+        self.include_background = include_background
+        self.connectivity = connectivity
+        self.ignore_index = ignore_index
+        self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
+
+    def __call__(  # type: ignore[override]  # as other transforms of MONAI with two arguments
+        self, img: NdarrayOrTensor, label: NdarrayOrTensor
+    ) -> tuple[NdarrayOrTensor, NdarrayOrTensor]:
+        """Find the critical components of the prediction ``img``.
+
+        Returns:
+            The voxels of splits and those of merges, see `monai_topoloss.topology.critical_components`, as 1 in uint8.
+
+        Raises:
+            TypeError: if ``img`` or ``label`` is no tensor or array of real numbers.
+            ValueError: if they are not ``(C, *spatial)`` in 2-D or 3-D and of one shape, or hold other values than ids.
+        """
+        spatial_dims = check_channel_first("img", img)
+        check_same_shape("label", label, img, "img")
+        check_one_map("img", img, self.num_classes)
+        if len(img) > 1 and not self.include_background:
+            img, label = img[1:], label[1:]
+        found = critical_components(
+            img,
+            label,
+            num_classes=self.num_classes,
+            connectivity=self.connectivity,
+            ignore_index=self.ignore_index,
+            spatial_dims=spatial_dims,
+            backend=self.compute_backend,
+        )
+        splits, merges = (mask.any(0).reshape(1, *img.shape[1:]) for mask in (found.splits, found.merges))
+        return convert_to_dst_type(splits, img, dtype=np.uint8)[0], convert_to_dst_type(merges, img, dtype=np.uint8)[0]

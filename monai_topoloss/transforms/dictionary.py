@@ -9,10 +9,15 @@ from monai.config.type_definitions import KeysCollection
 from monai.transforms import MapTransform
 
 from monai_topoloss.topology.skeleton import RADIUS
-from monai_topoloss.transforms.array import Skeletonize, TubedSkeletonize
+from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
 
 __all__ = [
+    "MERGES_POSTFIX",
     "SKELETON_POSTFIX",
+    "SPLITS_POSTFIX",
+    "CriticalComponentsD",
+    "CriticalComponentsDict",
+    "CriticalComponentsd",
     "SkeletonizeD",
     "SkeletonizeDict",
     "Skeletonized",
@@ -22,6 +27,7 @@ __all__ = [
 ]
 
 SKELETON_POSTFIX = "_skeleton"
+SPLITS_POSTFIX, MERGES_POSTFIX = "_splits", "_merges"
 
 
 class _Derived(MapTransform):
@@ -105,5 +111,63 @@ class TubedSkeletonized(_Derived):
         )
 
 
+class CriticalComponentsd(MapTransform):
+    """Dictionary version of `CriticalComponents`, for postprocessing: ``SaveImaged`` saves what it makes.
+
+    Args:
+        keys: keys of the predictions, made discrete.
+        label_key: key of the label.
+        splits_postfix: is added to a key to name the map of splits: ``pred`` gives ``pred_splits``.
+        merges_postfix: is added to a key to name the map of merges.
+        num_classes: see `CriticalComponents`.
+        include_background: see `CriticalComponents`.
+        connectivity: see `CriticalComponents`.
+        ignore_index: see `CriticalComponents`.
+        backend: see `CriticalComponents`.
+        allow_missing_keys: do not raise if a key is missing.
+
+    Example:
+        >>> import torch
+        >>> sample = {"pred": torch.ones(1, 8, 8), "label": torch.zeros(1, 8, 8)}
+        >>> sorted(CriticalComponentsd(keys="pred", label_key="label")(sample))
+        ['label', 'pred', 'pred_merges', 'pred_splits']
+    """
+
+    backend = CriticalComponents.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        label_key: Hashable = "label",
+        splits_postfix: str = SPLITS_POSTFIX,
+        merges_postfix: str = MERGES_POSTFIX,
+        num_classes: int | None = None,
+        include_background: bool = False,
+        connectivity: int | None = None,
+        ignore_index: int | None = None,
+        backend: str = "auto",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.label_key = label_key
+        self.splits_postfix, self.merges_postfix = splits_postfix, merges_postfix
+        self.transform = CriticalComponents(
+            num_classes=num_classes,
+            include_background=include_background,
+            connectivity=connectivity,
+            ignore_index=ignore_index,
+            backend=backend,
+        )
+
+    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
+        """Return a copy of ``data`` with the new items."""
+        items = dict(data)
+        for key in self.key_iterator(items):
+            splits, merges = self.transform(items[key], items[self.label_key])
+            items[f"{key}{self.splits_postfix}"], items[f"{key}{self.merges_postfix}"] = splits, merges
+        return items
+
+
+CriticalComponentsD = CriticalComponentsDict = CriticalComponentsd
 SkeletonizeD = SkeletonizeDict = Skeletonized
 TubedSkeletonizeD = TubedSkeletonizeDict = TubedSkeletonized

@@ -21,7 +21,7 @@ def find_runs(keys: Any) -> Any:
     _count_runs(keys, first)
     count = first[-1]
     start, end, key = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, keys.dtype)
-    _list_runs(keys, first, start, end, key)
+    _list_runs(keys, first, np.empty(keys.shape[2] + 1, np.int32), start, end, key)
     return first, start, end, key
 
 
@@ -30,32 +30,30 @@ def _count_runs(keys: Any, first: Any) -> Any:
     depth, height, width = keys.shape
     for z in range(depth):
         for y in range(height):
-            count = int(keys[z, y, 0] != 0)
+            line = keys[z, y]
+            count = int(line[0] != 0)
             for x in range(1, width):
-                count += int(keys[z, y, x] != keys[z, y, x - 1]) & int(keys[z, y, x] != 0)
+                count += int(line[x] != line[x - 1]) & int(line[x] != 0)
             first[z * height + y + 1] = first[z * height + y] + count
 
 
 @jit_loop
-def _list_runs(keys: Any, first: Any, start: Any, end: Any, key: Any) -> Any:
+def _list_runs(keys: Any, first: Any, changes: Any, start: Any, end: Any, key: Any) -> Any:
     depth, height, width = keys.shape
     for z in range(depth):
         for y in range(height):
-            row = z * height + y
-            if first[row] == first[row + 1]:
+            k, line = first[z * height + y], keys[z, y]
+            if k == first[z * height + y + 1]:
                 continue
-            k, before = first[row] - 1, keys[z, y, 0] ^ keys[z, y, 0]
-            for x in range(width):
-                here = keys[z, y, x]
-                if here != before:
-                    if before != 0:
-                        end[k] = x
-                    if here != 0:
-                        k += 1
-                        start[k], key[k] = x, here
-                    before = here
-            if before != 0:
-                end[k] = width
+            changes[0], count = 0, 1
+            for x in range(1, width):  # without a branch, which noise would have mispredicted
+                changes[count] = x
+                count += int(line[x] != line[x - 1])
+            changes[count] = width
+            for n in range(count):
+                if line[changes[n]] != 0:
+                    start[k], end[k], key[k] = changes[n], changes[n + 1], line[changes[n]]
+                    k += 1
 
 
 @jit_loop

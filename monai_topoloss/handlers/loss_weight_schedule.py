@@ -1,0 +1,78 @@
+"""Changes a number of a loss over the epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ignite.engine import Engine, Events
+
+from monai_topoloss._checks import check_attribute, check_int, check_number
+
+__all__ = ["LossWeightSchedule"]
+
+
+class LossWeightSchedule:
+    """Switch a number of a loss to another value at an epoch, or ramp it there.
+
+    Epochs count from 1, as Ignite does. Before ``start_epoch`` the number is ``initial``. Over the ``ramp_epochs`` from
+    ``start_epoch`` on it grows by equal steps, and from epoch ``start_epoch + ramp_epochs`` on it is ``value``; without
+    a ramp, epoch ``start_epoch`` is the first with ``value``. It is set before the first iteration of each epoch, from
+    the number of the epoch alone, so that training may be resumed anywhere.
+
+    For example, ``LossWeightSchedule(loss, value=0.5, start_epoch=11)`` trains ten epochs without the supervoxel term.
+
+    Args:
+        loss: the object that has the number, such as a `monai_topoloss.losses.SupervoxelLoss`. For a loss within
+            another, hand over the inner one.
+        attribute: its name.
+        value: what it is in the end.
+        start_epoch: first epoch of the change, from 1 on.
+        ramp_epochs: how many epochs it is in between.
+        initial: what it is at first.
+
+    Raises:
+        TypeError: if a number is none, or ``loss`` has no such number.
+        ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0.
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        attribute: str = "alpha",
+        value: float = 0.5,
+        start_epoch: int = 11,
+        ramp_epochs: int = 0,
+        initial: float = 0.0,
+    ) -> None:
+        check_attribute(loss, attribute)
+        check_int("start_epoch", start_epoch, minimum=1)
+        check_int("ramp_epochs", ramp_epochs, minimum=0)
+        check_number("value", value)
+        check_number("initial", initial)
+        self.loss = loss
+        self.attribute = attribute
+        self.value = value
+        self.start_epoch = start_epoch
+        self.ramp_epochs = ramp_epochs
+        self.initial = initial
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer.
+
+        Args:
+            engine: an Ignite engine, such as `monai.engines.SupervisedTrainer`.
+        """
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Set the number for the current epoch."""
+        setattr(self.loss, self.attribute, self.at(engine.state.epoch))
+
+    def at(self, epoch: int) -> float:
+        """Return what the number is in an epoch."""
+        if epoch < self.start_epoch:
+            return self.initial
+        steps = epoch - self.start_epoch + 1
+        if steps > self.ramp_epochs:
+            return self.value
+        return self.initial + (self.value - self.initial) * steps / (self.ramp_epochs + 1)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from monai_topoloss.losses import SupervoxelAffinityLoss
+from monai_topoloss.losses.affinity import affinities
+from tests.oracles import supervoxel
+
+EDGES = {2: [(1, 0), (0, 1)], 3: [(1, 0, 0), (0, 1, 0), (0, 0, 1)]}
+MORE_EDGES = [(-1, 0), (0, -2), (1, 1), (9, 0), (0, 3)]
+SHAPES = {2: (8, 9), 3: (4, 5, 6)}
+
+
+def make_data(ndim, edges, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.randint(0, 4, (2, 1, *SHAPES[ndim]), generator=generator) * 7
+    label = label.repeat_interleave(2, dim=-1)[..., : SHAPES[ndim][-1]]
+    joined, _ = affinities(label, edges)
+    return 2 * joined + torch.randn(joined.shape, generator=generator) - 1, label
+
+
+def by_voxels(affinity, edges):
+    """Instances and valid edges of one image, voxel by voxel."""
+    shape = affinity.shape[1:]
+    index, pairs = np.arange(np.prod(shape)).reshape(shape), []
+    for k, edge in enumerate(edges):
+        for voxel in product(*map(range, shape)):
+            other = tuple(a + b for a, b in zip(voxel, edge, strict=True))
+            if affinity[(k, *voxel)] and all(0 <= a < n for a, n in zip(other, shape, strict=True)):
+                pairs.append((index[voxel], index[other]))
+    pairs = np.array(pairs).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(index.size, index.size))
+    labels = connected_components(graph, directed=False)[1]
+    joined = np.isin(np.arange(index.size), pairs)
+    return np.where(joined, labels + 1, 0).reshape(shape)
+
+
+def expected_loss(input, label, edges, alpha, beta):
+    """The definition, edge by edge."""
+    total, count = 0.0, 0
+    for logits, ids in zip(input.numpy(), label[:, 0].numpy(), strict=True):
+        instances = by_voxels(logits > 0, edges)
+        splits, _ = supervoxel.linear(ids, instances, ids.ndim)
+        merges, _ = supervoxel.linear(instances, ids, ids.ndim)
+        for k, edge in enumerate(edges):
+            for voxel in product(*map(range, ids.shape)):
+                other = tuple(a + b for a, b in zip(voxel, edge, strict=True))
+                if all(0 <= a < n for a, n in zip(other, ids.shape, strict=True)):
+                    true = float(ids[voxel] == ids[other] != 0)
+                    each = np.logaddexp(0, logits[(k, *voxel)]) - true * logits[(k, *voxel)]
+                    split, merge = splits[voxel] | splits[other], merges[voxel] | merges[other]
+                    total += ((1 - alpha) + alpha * (beta * split + (1 - beta) * merge)) * each
+                    count += 1
+    return total / count
+
+
+@pytest.mark.parametrize(
+    ("ndim", "edges"), [(2, EDGES[2]), (3, EDGES[3]), (2, MORE_EDGES), (3, [(0, -1, 0), (1, 1, 1), (0, 0, 2)])]
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_the_definition(ndim, edges, seed, device):
+    input, label = make_data(ndim, edges, seed)
+    loss = SupervoxelAffinityLoss(edges, alpha=0.6, beta=0.3)
+    found = loss(input.to(device), label.to(device))
+    np.testing.assert_allclose(found.item(), expected_loss(input, label, edges, 0.6, 0.3), rtol=1e-5)
+    output = loss.with_counts(input.to(device), label.to(device))
+    torch.testing.assert_close(output.loss, found)
+    assert output.n_splits.shape == output.n_merges.shape == (2, 1)
+
+
+def test_a_perfect_prediction_has_no_critical_component():
+    label = torch.arange(4).repeat_interleave(16).reshape(1, 1, 8, 8)
+    joined, inside = affinities(label, EDGES[2])
+    output = SupervoxelAffinityLoss(EDGES[2]).with_counts(20.0 * joined - 10, label)
+    assert output.n_splits == output.n_merges == 0
+    assert output.loss < 1e-4
+    assert inside.sum() == 2 * 7 * 8
+
+
+def test_a_cut_splits():
+    label = torch.zeros(1, 1, 5, 9, dtype=torch.long)
+    label[..., 2, :] = 3
+    joined, _ = affinities(label, EDGES[2])
+    joined[:, 1, 2, 3:5] = False  # voxel 4 is alone
+    output = SupervoxelAffinityLoss(EDGES[2], reduction="none").with_counts(4.0 * joined - 2, label)
+    assert output.n_splits == 1
+    each = F.binary_cross_entropy_with_logits(
+        4.0 * joined - 2, affinities(label, EDGES[2])[0].float(), reduction="none"
+    )
+    ratio = output.loss[0, 1, 2] / each[0, 1, 2]
+    torch.testing.assert_close(ratio[:8], torch.tensor([0.5, 0.5, 0.5, 0.75, 0.75, 0.5, 0.5, 0.5]))
+    assert ratio[8] == 0  # leaves the image
+
+
+@pytest.mark.parametrize("ignore_index", [255, -1])
+def test_ignored_voxels_do_not_count(ignore_index):
+    input, label = make_data(2, EDGES[2])
+    label[:, :, 6:] = ignore_index
+    loss = SupervoxelAffinityLoss(EDGES[2], ignore_index=ignore_index)
+    cropped = SupervoxelAffinityLoss(EDGES[2])(input[:, :, :6], label[:, :, :6])
+    torch.testing.assert_close(loss(input, label), cropped)
+    assert loss(input, torch.full_like(label, ignore_index)) == 0
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_gradcheck(ndim):
+    input, label = make_data(ndim, EDGES[ndim])
+    input = 3 * input[:1].double().requires_grad_()
+    loss = SupervoxelAffinityLoss(EDGES[ndim], alpha=0.7)
+    assert torch.autograd.gradcheck(lambda x: loss(x, label[:1]), input.detach().requires_grad_())
+
+
+def test_reductions_criterion_and_copies():
+    input, label = make_data(2, EDGES[2])
+    map_ = SupervoxelAffinityLoss(EDGES[2], reduction="none")(input, label)
+    torch.testing.assert_close(SupervoxelAffinityLoss(EDGES[2], reduction="sum")(input, label), map_.sum())
+    squared = SupervoxelAffinityLoss(EDGES[2], criterion=torch.nn.MSELoss(reduction="none"), alpha=0)
+    joined, inside = affinities(label, EDGES[2])
+    expected = ((input - joined.float()) ** 2 * inside).sum() / (2 * inside.sum())
+    torch.testing.assert_close(squared(input, label), expected)
+    assert pickle.loads(pickle.dumps(squared))(input, label) == copy.deepcopy(squared)(input, label)
+
+
+@pytest.mark.parametrize(
+    ("edges", "error", "message"),
+    [
+        ([], ValueError, "Expected `edges` to be steps of 2 or 3 numbers"),
+        ([(0, 0)], ValueError, "not all 0"),
+        ([(1, 0), (1, 0, 0)], ValueError, "Expected `edges` to be steps"),
+        ([(1, 0.5)], TypeError, "Expected `edges` to be an int"),
+        ([1, 2], ValueError, "Expected `edges` to be steps"),
+    ],
+)
+def test_bad_edges(edges, error, message):
+    with pytest.raises(error, match=message):
+        SupervoxelAffinityLoss(edges)
+
+
+@pytest.mark.parametrize(
+    ("input", "target", "message"),
+    [
+        (torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4), r"`input` of shape \(B, 2, \*spatial\) in 2-D"),
+        (torch.zeros(1, 2, 4, 4, 4), torch.zeros(1, 1, 4, 4, 4), r"`input` of shape \(B, 2, \*spatial\) in 2-D"),
+        (torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), r"`target` of shape \(1, 1, 4, 4\)"),
+        (torch.full((1, 2, 4, 4), torch.nan), torch.zeros(1, 1, 4, 4), "`input` to hold no NaN"),
+        (torch.zeros(1, 2, 4, 4), torch.full((1, 1, 4, 4), -1), "no negative class ids"),
+    ],
+)
+def test_bad_input(input, target, message):
+    with pytest.raises(ValueError, match=message):
+        SupervoxelAffinityLoss(EDGES[2])(input, target)

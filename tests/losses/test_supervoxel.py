@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from monai.data import MetaTensor
+from monai.losses import DeepSupervisionLoss, FocalLoss
+from torch import nn
+
+from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SumLoss, SupervoxelLoss
+from monai_topoloss.topology import critical_components, tubed_skeleton
+from tests.oracles import supervoxel
+
+SHAPES = {2: (11, 14), 3: (6, 7, 8)}
+
+
+def make_logits(shape, seed=0, dtype=torch.float32):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def make_label(shape, ids=2, seed=1):
+    return torch.randint(0, ids, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def weights(prediction, label, alpha, beta, *, classes=False):
+    """The weight of each voxel of one image, by the oracle."""
+    prediction, label = prediction.numpy().astype(int), label.numpy().astype(int)
+    splits, _ = supervoxel.linear(label, prediction, label.ndim, classes=classes)
+    merges, _ = supervoxel.linear(prediction, label, label.ndim, classes=classes)
+    return torch.from_numpy((1 - alpha) + alpha * (beta * splits + (1 - beta) * merges))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 0.5), (1.0, 0.2), (0.3, 1.0), (0.0, 0.5)])
+@pytest.mark.parametrize("ids", [2, 40])
+def test_one_channel_equals_the_definition(ndim, alpha, beta, ids, device):
+    input, label = make_logits((3, 1, *SHAPES[ndim])), make_label((3, 1, *SHAPES[ndim]), ids)
+    loss = SupervoxelLoss(alpha=alpha, beta=beta, threshold=0.2)(input.to(device), label.to(device))
+    each = F.binary_cross_entropy_with_logits(input, (label > 0).float(), reduction="none")
+    for k in range(3):
+        each[k, 0] *= weights(input[k, 0] > 0.2, label[k, 0], alpha, beta)
+    torch.testing.assert_close(loss.cpu(), each.mean(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_several_channels_are_judged_one_by_one(ndim, device):
+    input, label = make_logits((2, 3, *SHAPES[ndim])), make_label((2, 3, *SHAPES[ndim]))
+    output = SupervoxelLoss(beta=0.7).with_counts(input.to(device), label.to(device))
+    alone = [SupervoxelLoss(beta=0.7).with_counts(input[:, k : k + 1], label[:, k : k + 1]) for k in range(3)]
+    torch.testing.assert_close(output.loss.cpu(), torch.stack([each.loss for each in alone]).mean())
+    torch.testing.assert_close(output.n_splits.cpu(), torch.cat([each.n_splits for each in alone], dim=1))
+    torch.testing.assert_close(output.n_merges.cpu(), torch.cat([each.n_merges for each in alone], dim=1))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("criterion", [None, nn.CrossEntropyLoss(reduction="none"), "focal"])
+def test_softmax_equals_the_definition(ndim, criterion, device):
+    input, label = make_logits((2, 4, *SHAPES[ndim])), make_label((2, 1, *SHAPES[ndim]), 4)
+    if criterion == "focal":
+        criterion = FocalLoss(to_onehot_y=True, use_softmax=True, reduction="none")
+        each = criterion(input, label)
+    else:
+        each = F.cross_entropy(input, label[:, 0], reduction="none").unsqueeze(1)
+    loss = SupervoxelLoss(criterion, softmax=True, alpha=0.8, beta=0.3)
+    output = loss.with_counts(input.to(device), label.to(device))
+    prediction = input.argmax(dim=1)
+    for k in range(2):
+        each[k] *= weights(prediction[k], label[k, 0], 0.8, 0.3, classes=True)
+    torch.testing.assert_close(output.loss.cpu(), each.mean(), rtol=1e-5, atol=1e-6)
+    assert output.n_splits.shape == output.n_merges.shape == (2, 3)
+    found = critical_components(prediction, label[:, 0], num_classes=4, spatial_dims=ndim)
+    torch.testing.assert_close(output.n_splits.cpu(), found.n_splits)
+    torch.testing.assert_close(loss(input.to(device), label.to(device)), output.loss)
+
+
+def test_larger_beta_makes_splits_weigh_more():
+    label = torch.zeros(1, 1, 9, 9)
+    label[..., 4, :] = 1
+    input = 4 * label - 2
+    input[..., 4, 4] = -2  # a split
+    low, high = (SupervoxelLoss(beta=beta)(input, label) for beta in (0.1, 0.9))
+    assert high > low
+    input = 4 * label - 2
+    input[..., 0, 0] = 2  # a merge
+    low, high = (SupervoxelLoss(beta=beta)(input, label) for beta in (0.1, 0.9))
+    assert high < low
+
+
+def test_only_what_changes_the_topology_weighs_more():
+    label = torch.zeros(1, 1, 9, 20)
+    label[..., 3:6, :] = 1
+    input = 4 * label - 2
+    input[..., 3, 5:9] = -2  # thinner
+    map_ = SupervoxelLoss(reduction="none")(input, label)
+    each = F.binary_cross_entropy_with_logits(input, label, reduction="none")
+    torch.testing.assert_close(map_, 0.5 * each)
+    input[..., 4:6, 7] = -2  # broken: the whole component
+    map_ = SupervoxelLoss(reduction="none")(input, label)
+    each = F.binary_cross_entropy_with_logits(input, label, reduction="none")
+    wrong = (input > 0) != (label > 0)
+    torch.testing.assert_close(map_, torch.where(wrong, 0.75, 0.5) * each)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("ignore_index", [255, -1])
+def test_ignored_voxels_do_not_count(softmax, ignore_index, device):
+    channels = 3 if softmax else 1
+    input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
+    label = make_label((2, 1, 9, 8), channels if softmax else 2).to(device)
+    label[:, :, 6:] = ignore_index
+    loss = SupervoxelLoss(softmax=softmax, ignore_index=ignore_index)
+    output = loss.with_counts(input, label)
+    cropped = SupervoxelLoss(softmax=softmax).with_counts(input[:, :, :6], label[:, :, :6])
+    torch.testing.assert_close(output, cropped)
+    (gradient,) = torch.autograd.grad(output.loss, input)
+    assert not gradient[:, :, 6:].any()
+    spoilt = input.detach().clone()
+    spoilt[:, :, 6:] = torch.inf
+    torch.testing.assert_close(loss(spoilt, label), output.loss)
+    nothing = loss(input, torch.full_like(label, ignore_index))
+    assert nothing == 0
+    nothing.backward()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_reductions(reduction):
+    input, label = make_logits((2, 3, 5, 6)), make_label((2, 1, 5, 6), 3)
+    loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), softmax=True, reduction=reduction)(input, label)
+    map_ = SupervoxelLoss(softmax=True, reduction="none")(input, label)
+    assert map_.shape == (2, 5, 6) or reduction != "none"
+    torch.testing.assert_close(loss, {"mean": map_.mean(), "sum": map_.sum(), "none": loss}[reduction])
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_gradcheck(softmax, ndim):
+    channels = 3 if softmax else 1
+    input = 3 * make_logits((1, channels, *(4,) * ndim), dtype=torch.float64)  # no step crosses the threshold
+    label = make_label((1, 1, *(4,) * ndim), channels if softmax else 2)
+    loss = SupervoxelLoss(softmax=softmax, alpha=0.7, beta=0.3)
+    assert loss(input, label).dtype == torch.float64
+    assert torch.autograd.gradcheck(lambda x: loss(x, label), input.requires_grad_())
+
+
+def test_alpha_of_0_skips_the_search(monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("searched")
+
+    monkeypatch.setattr("monai_topoloss.losses.supervoxel.critical_components", fail)
+    input, label = make_logits((1, 1, 5, 5)), make_label((1, 1, 5, 5))
+    loss = SupervoxelLoss(alpha=0)
+    torch.testing.assert_close(loss(input, label), F.binary_cross_entropy_with_logits(input, label.float()))
+    loss.alpha = 0.5
+    with pytest.raises(AssertionError, match="searched"):
+        loss(input, label)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_types_are_computed_in_float32(dtype, device):
+    input, label = make_logits((2, 1, 64, 64)).to(device, dtype), make_label((2, 1, 64, 64)).to(device)
+    loss = SupervoxelLoss()(input.requires_grad_(), label)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, SupervoxelLoss()(input.detach().float(), label))
+    loss.backward()
+    assert input.grad.dtype == dtype
+
+
+def test_autocast(device):
+    network = nn.Conv2d(1, 2, 3, padding=1).to(device)
+    image, label = make_logits((2, 1, 16, 16)).to(device), make_label((2, 1, 16, 16)).to(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        loss = SupervoxelLoss(softmax=True)(network(image), label)
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert network.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.float32])
+def test_labels_of_every_type(dtype):
+    input, label = make_logits((2, 1, 9, 9)), make_label((2, 1, 9, 9))
+    loss = SupervoxelLoss()(input, label.to(dtype))
+    torch.testing.assert_close(loss, SupervoxelLoss()(input, label))
+    torch.testing.assert_close(loss, SupervoxelLoss()(MetaTensor(input), MetaTensor(label.to(dtype))))
+    torch.testing.assert_close(loss, SupervoxelLoss()(input.mT.contiguous().mT, label.mT.contiguous().mT.to(dtype)))
+
+
+def test_deterministic_and_copied():
+    input, label = make_logits((2, 1, 32, 32)), make_label((2, 1, 32, 32))
+    loss = SupervoxelLoss(FocalLoss(reduction="none"), alpha=0.3)
+    values = {each(input, label).item() for each in (loss, loss, copy.deepcopy(loss), pickle.loads(pickle.dumps(loss)))}
+    assert len(values) == 1
+
+
+def test_in_monais_deep_supervision():
+    label = make_label((2, 1, 16, 16)).float()
+    outputs = [make_logits((2, 1, 16 >> k, 16 >> k), seed=k).requires_grad_() for k in range(3)]
+    DeepSupervisionLoss(SupervoxelLoss())(outputs, label).backward()
+    assert all(output.grad.any() for output in outputs)
+
+
+def test_added_to_dice_and_skeleton_recall():
+    input, label = make_logits((2, 3, 16, 16)).requires_grad_(), make_label((2, 1, 16, 16), 3)
+    recall = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    split = SupervoxelLoss(softmax=True)
+    both = SumLoss([recall, split], weights=[1, 0.5])
+    pair = (label, tubed_skeleton(label, spatial_dims=2))
+    for target in (label, pair):
+        torch.testing.assert_close(both(input, target), recall(input, target) + 0.5 * split(input, label))
+    deep = SkeletonDeepSupervisionLoss(both)
+    deep([input, input[..., ::2, ::2]], label).backward()
+    assert input.grad.any()
+
+
+def test_an_empty_batch():
+    loss = SupervoxelLoss()(make_logits((0, 1, 5, 5)).requires_grad_(), make_label((0, 1, 5, 5)))
+    loss.backward()
+    assert loss == 0
+
+
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1, 1), (4, 4)])
+def test_empty_and_full_masks(label, sign, shape):
+    input = torch.full((1, 1, *shape), sign)
+    output = SupervoxelLoss().with_counts(input, torch.full((1, 1, *shape), label))
+    assert output.loss.isfinite()
+    assert output.n_splits.item() == int(label == 1 and sign < 0)
+    assert output.n_merges.item() == int(label == 0 and sign > 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"criterion": 3}, TypeError, "Expected `criterion` to be None or callable, got int"),
+        ({"criterion": nn.BCEWithLogitsLoss()}, ValueError, "`criterion` with reduction='none', got 'mean'"),
+        ({"alpha": 1.5}, ValueError, "Expected `alpha` from 0 to 1, got 1.5"),
+        ({"beta": -0.1}, ValueError, "Expected `beta` from 0 to 1, got -0.1"),
+        ({"alpha": "half"}, TypeError, "Expected `alpha` to be a number, got str"),
+        ({"alpha": float("nan")}, ValueError, "Expected `alpha` from 0 to 1, got nan"),
+        ({"connectivity": 0}, ValueError, "Expected `connectivity` to be at least 1"),
+        ({"ignore_index": 0}, ValueError, "Expected `ignore_index` to be another value than 0"),
+        ({"backend": "gpu"}, ValueError, "Expected `backend` to be one of"),
+        ({"reduction": "median"}, ValueError, "median"),
+    ],
+)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        SupervoxelLoss(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "input", "target", "error", "message"),
+    [
+        ({}, torch.full((1, 1, 4, 4), torch.nan), make_label((1, 1, 4, 4)), ValueError, "`input` to hold no NaN"),
+        ({}, make_label((1, 1, 4, 4)), make_label((1, 1, 4, 4)), TypeError, "Expected `input` to be a floating-point"),
+        (
+            {},
+            make_logits((1, 4, 4)),
+            make_label((1, 4, 4)),
+            ValueError,
+            r"Expected `input` of shape \(B, C, \*spatial\)",
+        ),
+        ({}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 5)), ValueError, r"`target` of shape \(1, 1, 4, 4\)"),
+        ({}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)) - 1, ValueError, "no negative class ids"),
+        ({}, make_logits((1, 1, 4, 4)), make_logits((1, 1, 4, 4)), ValueError, "whole numbers"),
+        ({}, make_logits((1, 2, 4, 4)), make_label((1, 2, 4, 4), 9), ValueError, "class ids below 2"),
+        ({}, make_logits((1, 1, 4, 4)), "label", TypeError, "Expected `target` to be a label tensor or a pair"),
+        ({"softmax": True}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "with several channels"),
+        ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
+        ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 2, 4, 4)), ValueError, r"shape \(1, 1, 4, 4\)"),
+        ({"connectivity": 3}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "from 1 to 2"),
+        (
+            {"criterion": lambda x, y: (x - y).mean()},
+            make_logits((1, 1, 4, 4)),
+            make_label((1, 1, 4, 4)),
+            ValueError,
+            r"`criterion` to return a loss for each voxel, \(1, 1, 4, 4\) or \(1, 4, 4\), as with reduction='none'",
+        ),
+        (
+            {"criterion": lambda x, y: 1.0},  # noqa: ARG005
+            make_logits((1, 1, 4, 4)),
+            make_label((1, 1, 4, 4)),
+            TypeError,
+            "`criterion` to return a loss for each voxel.*got float",
+        ),
+    ],
+)
+def test_bad_input(options, input, target, error, message):
+    with pytest.raises(error, match=message):
+        SupervoxelLoss(**options)(input, target)
+
+
+def test_compiles():
+    input, label = make_logits((1, 1, 8, 8)), make_label((1, 1, 8, 8))
+    loss = SupervoxelLoss()
+    compiled = torch.compile(loss, backend="eager")
+    torch.testing.assert_close(compiled(input, label), loss(input, label))
+
+
+def test_training_closes_a_gap():
+    """The loss is what it says it is for: a gap that breaks a line gets more gradient than one that does not."""
+    label = torch.zeros(1, 1, 16, 16)
+    label[..., 8, :] = 1
+    label[..., 7, :8] = 1  # thick on the left
+    input = (4 * label - 2).requires_grad_()
+    with torch.no_grad():
+        input[..., 8, 4] = -2
+        input[..., 8, 12] = -2
+    (gradient,) = torch.autograd.grad(SupervoxelLoss()(input, label), input)
+    np.testing.assert_allclose(gradient[0, 0, 8, 12] / gradient[0, 0, 8, 4], 1.5, rtol=1e-5)
