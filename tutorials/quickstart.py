@@ -1,6 +1,6 @@
-"""Train the same small U-Net with and without Skeleton Recall, and compare what stays connected.
+"""Train the same small U-Net with three losses, and compare what stays connected.
 
-python tutorials/quickstart.py                # synthetic vessels, about two minutes on two CPU cores
+python tutorials/quickstart.py                # synthetic vessels, about three minutes on two CPU cores
 python tutorials/quickstart.py --data DIR     # TopoMortar or CHASE_DB1, in the layout they are distributed in
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,7 +21,7 @@ from monai.data import CacheDataset, DataLoader
 from monai.engines import SupervisedEvaluator, SupervisedTrainer, default_prepare_batch
 from monai.handlers import LrScheduleHandler, MeanDice, from_engine
 from monai.inferers import SlidingWindowInferer
-from monai.losses import DiceCELoss
+from monai.losses import DiceCELoss, DiceLoss
 from monai.networks.nets import UNet
 from monai.transforms import (
     AsDiscreted,
@@ -35,22 +36,36 @@ from monai.transforms import (
 from monai.utils import set_determinism
 from skimage import measure
 
-from monai_topoloss import DiceCESkeletonRecallLoss, PrepareBatchSkeleton, RestoreLabel, TubedSkeletonized, skeletonize
+from monai_topoloss import (
+    DiceCESkeletonRecallLoss,
+    LossWeightSchedule,
+    PrepareBatchSkeleton,
+    RestoreLabel,
+    SumLoss,
+    SupervoxelLoss,
+    TubedSkeletonized,
+    critical_components,
+    skeletonize,
+)
 from monai_topoloss.datasets import chase_db1_datalist, synthetic_datalist, topomortar_datalist
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-ARMS = {
-    "Dice + CE": {
-        "loss_function": DiceCELoss(to_onehot_y=True, softmax=True),
-        "prepare_batch": default_prepare_batch,
-    },
-    "Dice + CE + Skeleton Recall": {
-        "loss_function": DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True),
-        "prepare_batch": PrepareBatchSkeleton(),
-    },
-}
+ARMS = ("Dice + CE", "Dice + CE + Skeleton Recall", "Dice + CE, then supervoxel")
+
+
+def make_loss(name: str, epochs: int) -> tuple[torch.nn.Module, Callable, list]:
+    """Return the loss of an arm, how it takes batches, and the handlers that it needs."""
+    options = {"to_onehot_y": True, "softmax": True}
+    if name == "Dice + CE":
+        return DiceCELoss(**options), default_prepare_batch, []
+    if name == "Dice + CE + Skeleton Recall":
+        return DiceCESkeletonRecallLoss(**options), PrepareBatchSkeleton(), [RestoreLabel()]
+    # With alpha = 0, the supervoxel loss is its criterion: cross entropy.
+    supervoxel = SupervoxelLoss(softmax=True)
+    schedule = LossWeightSchedule(supervoxel, "alpha", value=0.5, start_epoch=epochs // 2 + 1)
+    return SumLoss([DiceLoss(**options), supervoxel]), default_prepare_batch, [schedule]
 
 
 def main() -> None:
@@ -64,10 +79,10 @@ def main() -> None:
     test = CacheDataset(test_cases, deterministic_transforms(from_files=from_files), progress=False)
 
     table, predictions = {}, {}
-    for name, arm in ARMS.items():
+    for name in ARMS:
         set_determinism(args.seed)
         start = time.perf_counter()
-        network = train(name, arm, training, args)
+        network = train(name, training, args)
         table[name], predictions[name] = evaluate(network, test, args)
         table[name]["seconds"] = time.perf_counter() - start
 
@@ -126,8 +141,8 @@ def training_transforms(patch: int, *, from_files: bool) -> Compose:
     )
 
 
-def train(name: str, arm: dict, dataset: CacheDataset, args: argparse.Namespace) -> UNet:
-    """Train a network; only the loss and what is handed to it differ between the arms."""
+def train(name: str, dataset: CacheDataset, args: argparse.Namespace) -> UNet:
+    """Train a network; only the loss, and what it needs, differ between the arms."""
     loader = DataLoader(dataset, batch_size=min(4, len(dataset)), shuffle=True, drop_last=True)
     network = UNet(
         spatial_dims=2,
@@ -140,20 +155,21 @@ def train(name: str, arm: dict, dataset: CacheDataset, args: argparse.Namespace)
     ).to(args.device)
     epochs = -(-args.steps // len(loader))
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    loss, prepare_batch, handlers = make_loss(name, epochs)
     trainer = SupervisedTrainer(
         device=args.device,
         max_epochs=epochs,
         train_data_loader=loader,
         network=network,
         optimizer=optimizer,
-        loss_function=arm["loss_function"],
-        prepare_batch=arm["prepare_batch"],
+        loss_function=loss,
+        prepare_batch=prepare_batch,
         postprocessing=AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2),
         key_train_metric={
             "train_dice": MeanDice(include_background=False, output_transform=from_engine(["pred", "label"]))
         },
         train_handlers=[
-            RestoreLabel(),
+            *handlers,
             LrScheduleHandler(torch.optim.lr_scheduler.PolynomialLR(optimizer, epochs, power=0.9), print_lr=False),
         ],
     )
@@ -188,12 +204,15 @@ def evaluate(
 
     evaluator.run()
     labels = [true_mask(item) for item in dataset]
+    critical = [critical_components(mask, label) for mask, label in zip(masks, labels, strict=True)]
     surplus = [count_components(mask) - count_components(label) for mask, label in zip(masks, labels, strict=True)]
     return {
         "Dice": evaluator.state.metrics["dice"],
         "clDice": np.mean([centerline_dice(mask, label) for mask, label in zip(masks, labels, strict=True)]),
         "components": np.mean([count_components(mask) for mask in masks]),
         "|error|": np.mean(np.abs(surplus)),
+        "splits": np.mean([found.n_splits for found in critical]),
+        "merges": np.mean([found.n_merges for found in critical]),
     }, masks
 
 
@@ -218,13 +237,13 @@ def format_table(table: dict[str, dict[str, float]], dataset: CacheDataset) -> s
     """Format the results, one arm per line."""
     truth = np.mean([count_components(true_mask(item)) for item in dataset])
     width = max(map(len, table))
-    lines = [f"{'':{width}}   Dice  clDice  components  |error|  seconds"]
+    lines = [f"{'':{width}}   Dice  clDice  components  |error|  splits  merges  seconds"]
     for name, row in table.items():
         lines.append(
             f"{name:{width}}  {row['Dice']:.3f}   {row['clDice']:.3f}  {row['components']:10.1f}"
-            f"  {row['|error|']:7.1f}  {row['seconds']:7.0f}"
+            f"  {row['|error|']:7.1f}  {row['splits']:6.1f}  {row['merges']:6.1f}  {row['seconds']:7.0f}"
         )
-    lines.append(f"{'label':{width}}  1.000   1.000  {truth:10.1f}      0.0")
+    lines.append(f"{'label':{width}}  1.000   1.000  {truth:10.1f}      0.0     0.0     0.0")
     return "\n".join(lines)
 
 
@@ -240,25 +259,31 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
     low, high = np.percentile(image, (1, 99))
     image = np.clip((image - low) / (high - low), 0, 1)
     panels = {"image": image, "label": label, "tubed skeleton": np.asarray(item["label_skeleton"][0]) > 0}
-    figure, axes = plt.subplots(1, 5, figsize=(20, 5), layout="constrained")
-    for axis, (title, panel) in zip(axes, panels.items(), strict=False):
+    figure, axes = plt.subplots(2, 3, figsize=(14, 10), layout="constrained")
+    for axis, (title, panel) in zip(axes[0], panels.items(), strict=True):
         axis.imshow(panel, cmap="gray")
         axis.set_title(title)
-    for axis, (name, masks) in zip(axes[3:], predictions.items(), strict=True):
-        axis.imshow(compare(masks[case], label))
-        axis.set_title(f"{name}\n{count_components(masks[case])} components, label {count_components(label)}")
-    for axis in axes:
+    for axis, (name, masks) in zip(axes[1], predictions.items(), strict=True):
+        found = critical_components(masks[case], label)
+        axis.imshow(compare(masks[case], label, found.splits, found.merges))
+        axis.set_title(f"{name}\n{found.n_splits} splits, {found.n_merges} merges")
+    for axis in axes.flat:
         axis.set_axis_off()
-    figure.supxlabel("Predictions: white = found, red = missed, blue = invented", fontsize="medium")
+    figure.supxlabel(
+        "Predictions: white = found, red = splits, blue = merges; dark red = missed, dark blue = invented",
+        fontsize="medium",
+    )
     figure.savefig(path, dpi=80, bbox_inches="tight")
 
 
-def compare(mask: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Colour a prediction: found in white, missed in red, invented in blue."""
+def compare(mask: np.ndarray, label: np.ndarray, splits: np.ndarray, merges: np.ndarray) -> np.ndarray:
+    """Colour a prediction: found in white, missed in red and invented in blue, both dark where not critical."""
     colours = np.zeros((*label.shape, 3))
     colours[mask & label] = 1
-    colours[label & ~mask] = (0.9, 0.2, 0.2)
-    colours[mask & ~label] = (0.2, 0.45, 1)
+    colours[label & ~mask] = (0.4, 0.1, 0.1)
+    colours[mask & ~label] = (0.1, 0.2, 0.45)
+    colours[splits] = (1, 0.2, 0.2)
+    colours[merges] = (0.3, 0.55, 1)
     return colours
 
 

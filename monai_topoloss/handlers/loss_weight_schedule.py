@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ignite.engine import Engine, Events
+from monai.utils import optional_import
 
 from monai_topoloss._checks import check_attribute, check_int, check_number
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine, Events
+else:
+    Events, _ = optional_import("ignite.engine", name="Events")
 
 __all__ = ["LossWeightSchedule"]
 

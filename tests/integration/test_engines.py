@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import yaml
 from ignite.engine import Events
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset, DataLoader
@@ -16,14 +17,19 @@ from monai.handlers import (
     ValidationHandler,
     from_engine,
 )
+from monai.losses import DiceLoss
 from monai.networks.nets import UNet
 from monai.transforms import AsDiscreted, Compose, EnsureTyped, RandFlipd, RandRotate90d
 from monai.utils import set_determinism
 
 from monai_topoloss import (
+    CriticalComponentsd,
     DiceCESkeletonRecallLoss,
+    LossWeightSchedule,
     PrepareBatchSkeleton,
     RestoreLabel,
+    SumLoss,
+    SupervoxelLoss,
     TubedSkeletonized,
     tubed_skeleton,
 )
@@ -183,16 +189,45 @@ def test_the_handler_leaves_a_plain_label_alone():
     assert trainer.state.output[0]["label"].shape == (1, 48, 48)
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_supervoxel_loss_from_an_epoch_on(ndim, device):
+    """The schedule switches before the first iteration of its epoch; the error maps come out of postprocessing."""
+    network = make_network(ndim).to(device)
+    supervoxel = SupervoxelLoss(softmax=True)
+    trainer = SupervisedTrainer(
+        device=device,
+        max_epochs=6,
+        train_data_loader=make_loader(ndim, skeleton=False, workers=2),
+        network=network,
+        optimizer=torch.optim.Adam(network.parameters(), 1e-2),
+        loss_function=SumLoss([DiceLoss(to_onehot_y=True, softmax=True), supervoxel]),
+        postprocessing=Compose(
+            [AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2), CriticalComponentsd("pred")]
+        ),
+        key_train_metric={"dice": MeanDice(include_background=False, output_transform=from_engine(["pred", "label"]))},
+        train_handlers=[LossWeightSchedule(supervoxel, "alpha", value=0.5, start_epoch=3, ramp_epochs=1)],
+    )
+    alphas, losses = [], []
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: alphas.append(supervoxel.alpha))
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(engine.state.output[0]["loss"]))
+    trainer.run()
+    assert alphas == [0, 0, 0, 0, 0.25, 0.25, *[0.5] * 6]
+    assert losses[-1] < losses[0]
+    assert trainer.state.output[0]["pred_splits"].shape == (1, *SIZES[ndim])
+
+
 @pytest.mark.gpu
-def test_amp():
+@pytest.mark.parametrize("supervoxel", [False, True])
+def test_amp(supervoxel):
     network = make_network(2).cuda()
+    loss = DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True)
     trainer = SupervisedTrainer(
         device="cuda",
         max_epochs=3,
         train_data_loader=make_loader(2, skeleton=True),
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), 1e-2),
-        loss_function=DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True),
+        loss_function=SumLoss([loss, SupervoxelLoss(softmax=True)]) if supervoxel else loss,
         prepare_batch=PrepareBatchSkeleton(),
         train_handlers=[RestoreLabel()],
         amp=True,
@@ -265,3 +300,16 @@ def test_bundle_configuration(tmp_path, deep):
     assert trainer.state.iteration == 4
     assert trainer.state.output[0]["label"].shape == (1, 32, 32)
     assert isinstance(trainer.prepare_batch, PrepareBatchSkeleton)
+
+
+def test_supervoxel_loss_in_a_bundle_configuration():
+    parser = ConfigParser(yaml.safe_load(BUNDLE))
+    parser["loss"] = {"_target_": "monai_topoloss.SupervoxelLoss", "softmax": True, "alpha": 0}
+    parser["trainer#loss_function"] = "@loss"
+    del parser["trainer"]["prepare_batch"]
+    schedule = {"_target_": "monai_topoloss.LossWeightSchedule", "loss": "@loss", "value": 0.4, "start_epoch": 2}
+    parser["trainer#train_handlers"] = [schedule]
+    trainer = parser.get_parsed_content("trainer")
+    trainer.run()
+    assert trainer.loss_function.alpha == 0.4
+    assert trainer.state.output[0]["label"].shape == (1, 32, 32)

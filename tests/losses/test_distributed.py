@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss
+from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss, SupervoxelLoss
 
 OPTIONS = {"softmax": True, "to_onehot_y": True, "batch": True}
 
@@ -46,6 +46,9 @@ def train_in_a_process(rank, folder):
         recall(network(images).detach(), labels)
     parallel.zero_grad()
     both(parallel(images), labels).backward()
+    parallel.zero_grad()
+    SupervoxelLoss(softmax=True)(parallel(images), labels).backward()
+    result["supervoxel"] = [p.grad.clone() for p in network.parameters()]
     torch.save(result, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -63,6 +66,11 @@ def test_two_processes_equal_one_with_the_whole_batch(monkeypatch):
     for result in results:
         assert result["loss"] == pytest.approx(loss.item(), abs=1e-6)
         for gradient, parameter in zip(result["gradients"], network.parameters(), strict=True):
+            torch.testing.assert_close(gradient, parameter.grad)
+    network.zero_grad()
+    SupervoxelLoss(softmax=True)(network(images), labels).backward()
+    for result in results:  # each rank has as many voxels, so that the mean of means is the mean
+        for gradient, parameter in zip(result["supervoxel"], network.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
     with torch.no_grad():
         alone = SkeletonRecallLoss(**OPTIONS)(network(images[:2]), labels[:2])

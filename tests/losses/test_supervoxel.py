@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, FocalLoss
 from torch import nn
@@ -147,7 +147,7 @@ def test_gradcheck(softmax, ndim):
 
 
 def test_alpha_of_0_skips_the_search(monkeypatch):
-    def fail(*args, **kwargs):
+    def fail(*_, **__):
         raise AssertionError("searched")
 
     monkeypatch.setattr("monai_topoloss.losses.supervoxel.critical_components", fail)

@@ -22,14 +22,17 @@ def test_quickstart_runs(data, tmp_path, monkeypatch, capsys, request):
     printed = capsys.readouterr().out
     table = (tmp_path / "table.txt").read_text()
     assert table in printed
-    header, plain, recall, label = table.rstrip().split("\n")
-    assert header.split() == ["Dice", "clDice", "components", "|error|", "seconds"]
+    header, plain, recall, supervoxel, label = table.rstrip().split("\n")
+    assert header.split() == ["Dice", "clDice", "components", "|error|", "splits", "merges", "seconds"]
     assert plain.startswith("Dice + CE ")
     assert recall.startswith("Dice + CE + Skeleton Recall")
-    for row in (plain, recall):
-        dice, centerline_dice, *_ = (float(x) for x in row.split()[-5:])
+    assert supervoxel.startswith("Dice + CE, then supervoxel")
+    for row in (plain, recall, supervoxel):
+        dice, centerline_dice, components, _, splits, merges, _ = (float(x) for x in row.split()[-7:])
         assert 0 <= dice <= 1
         assert 0 <= centerline_dice <= 1
+        assert splits + merges > 0 or components <= 2
     assert label.split()[:3] == ["label", "1.000", "1.000"]
+    assert label.split()[-2:] == ["0.0", "0.0"]
     with Image.open(tmp_path / "figure.png") as figure:
         assert figure.width > figure.height > 100

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from monai.losses import DiceLoss
+from torch import nn
+
+from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss, SumLoss, SupervoxelLoss
+
+
+def test_adds_up_with_weights():
+    input, target = torch.randn(2, 1, 8, 8, requires_grad=True), torch.rand(2, 1, 8, 8).round()
+    dice, supervoxel = DiceLoss(sigmoid=True), SupervoxelLoss()
+    loss = SumLoss([dice, supervoxel], weights=[0.5, 2])
+    expected = 0.5 * dice(input, target) + 2 * supervoxel(input, target)
+    torch.testing.assert_close(loss(input, target), expected)
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        torch.testing.assert_close(copied(input, target), expected)
+    loss.weights[1] = 0
+    torch.testing.assert_close(loss(input, target), 0.5 * dice(input, target))
+    loss.weights[0] = 0
+    loss(input, target).backward()
+    assert not input.grad.any()
+
+
+def test_stands_for_its_losses_in_deep_supervision():
+    loss = SumLoss([SupervoxelLoss(softmax=True), DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)])
+    assert loss.softmax is True
+    assert loss.ignore_index is None
+    assert loss.tubed_skeleton(torch.ones(1, 1, 9, 9), 2).any()
+    plain = SumLoss([nn.L1Loss()])
+    assert not hasattr(plain, "tubed_skeleton")
+    assert not hasattr(plain, "softmax")
+
+
+def test_moves_its_losses():
+    loss = SumLoss([SkeletonRecallLoss(weight=[1.0])]).double()
+    assert loss.losses[0].class_weight.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("losses", "weights", "error", "message"),
+    [
+        ([], None, ValueError, "Expected at least one of `losses` and as many `weights`, got 0, 0"),
+        ([nn.L1Loss()], [1, 2], ValueError, "got 1, 2"),
+        ([abs], None, TypeError, "Expected `losses` to be modules, got builtin_function_or_method"),
+        ([nn.L1Loss()], [-1], ValueError, "Expected `weights` to be at least 0, got -1"),
+    ],
+)
+def test_bad_arguments(losses, weights, error, message):
+    with pytest.raises(error, match=message):
+        SumLoss(losses, weights)
