@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import monai.engines
+import monai.losses
 import monai.transforms
 import pytest
 import torch
@@ -21,12 +22,12 @@ def test_exactly_two_set_up_commands():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_example_runs():
-    """The example as printed, but for the files that it loads."""
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    transforms, trainer = code.split("trainer = ")
+def test_the_examples_run():
+    """The examples as printed, but for the files that they load and for what the second does not repeat."""
+    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    transforms, trainer = first.split("trainer = ")
     transforms = transforms.replace("LoadImaged", "EnsureTyped").replace(", ensure_channel_first=True", "")
-    names = {**vars(monai.transforms), **vars(monai.engines)}
+    names = {**vars(monai.transforms), **vars(monai.engines), **vars(monai.losses)}
     exec(transforms, names)
     names["device"], names["max_epochs"] = "cpu", 1
     names["network"] = UNet(2, 1, 2, channels=(4, 8), strides=(2,))
@@ -36,3 +37,7 @@ def test_the_example_runs():
     exec("trainer = " + trainer, names)
     names["trainer"].run()
     assert names["trainer"].state.output[0]["label"].shape == (1, 32, 32)
+
+    exec(second.replace("    ...,\n", "    device, 12, train_data_loader, network, optimizer,\n"), names)
+    names["trainer"].run()
+    assert names["supervoxel"].alpha == 0.5
