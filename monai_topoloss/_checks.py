@@ -6,8 +6,10 @@ Messages name the argument, what was expected and what came. A wrong kind is a `
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,9 @@ _COMPUTABLE = {
     torch.uint32: torch.int64,
     torch.uint64: torch.int64,
 }
+
+
+_HIGHEST_ID = 2**62  # above, types of 64 bits overflow
 
 
 def check_tensor(name: str, value: Any) -> Tensor:
@@ -159,13 +164,15 @@ def check_class_ids(
     if ignore_index is not None:
         label = label.masked_fill(has_id(label, ignore_index), 0)
     if label.is_floating_point() and label.frac().any():  # NaN for infinity, and then true
-        raise ValueError(
-            f"Expected `{name}` to hold class ids, which are whole numbers, got others;"
-            " labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)."
-        )
+        hint = "labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)"
+        if name in ("input", "img"):
+            hint = "a prediction has to be made discrete first, by a threshold or argmax"
+        raise ValueError(f"Expected `{name}` to hold class ids, which are whole numbers, got others; {hint}.")
     if num_classes is None and label.dtype == torch.uint8:
         return None
     low, high = (int(x) for x in torch.stack(torch.aminmax(label)).tolist())
+    if high > _HIGHEST_ID:
+        raise ValueError(f"Expected `{name}` to hold class ids up to {_HIGHEST_ID}, got {high}.")
     if low < 0:
         raise ValueError(
             f"Expected `{name}` to hold no negative class ids, got {low}; to leave it out pass `ignore_index`."
@@ -209,15 +216,21 @@ def check_smoothing(smooth_nr: float, smooth_dr: float) -> None:
 
 def check_weight(name: str, value: float) -> None:
     """Check that the weight of a term is not negative."""
-    if not value >= 0:
+    if not check_number(name, value) >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
 
 
 def check_number(name: str, value: Any) -> float:
     """Return a number as float."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected `{name}` to be a number, got {type(value).__name__}.")
     return float(value)
+
+
+def check_finite_number(name: str, value: Any) -> None:
+    """Check that a number is neither NaN nor infinite."""
+    if not math.isfinite(check_number(name, value)):
+        raise ValueError(f"Expected `{name}` to be finite, got {value}.")
 
 
 def check_share(name: str, value: Any) -> float:
@@ -230,7 +243,7 @@ def check_share(name: str, value: Any) -> float:
 def check_attribute(owner: Any, name: str) -> None:
     """Check that an object has a number of that name."""
     value = getattr(owner, name, None)
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected `loss` to have a number `{name}`, got {type(owner).__name__} without.")
 
 
@@ -245,14 +258,25 @@ def check_criterion(criterion: Any) -> None:
         raise ValueError(f"Expected `criterion` with reduction='none', got {reduction!r}: its loss map is weighed.")
 
 
+def check_postfixes(*postfixes: str) -> None:
+    """Check that results do not get the same name."""
+    if len(set(postfixes)) < len(postfixes):
+        raise ValueError(f"Expected postfixes that differ, got {', '.join(map(repr, postfixes))}.")
+
+
 def check_edges(edges: Any) -> list[tuple[int, ...]]:
     """Return edges, steps from a voxel to a neighbour, as tuples of 2 or 3 ints."""
+    edges = edges.tolist() if isinstance(edges, np.ndarray | Tensor) else edges
+    if not isinstance(edges, Iterable):
+        raise TypeError(f"Expected `edges` to be a sequence of steps, got {type(edges).__name__}.")
     steps = [tuple(edge) if isinstance(edge, Sequence) else (edge,) for edge in edges]
     for edge in steps:
         for step in edge:
             check_int("edges", step)
     if not steps or {len(edge) for edge in steps} not in ({2}, {3}) or not all(map(any, steps)):
         raise ValueError(f"Expected `edges` to be steps of 2 or 3 numbers, not all 0, got {steps}.")
+    if any(abs(step) >= 2**31 for edge in steps for step in edge):
+        raise ValueError(f"Expected `edges` of steps below 2 ** 31, got {steps}.")
     return steps
 
 
@@ -271,11 +295,15 @@ def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]
 
 def check_losses(losses: Any, weights: Sequence[float]) -> None:
     """Check that losses are modules, at least one, with a weight for each."""
+    if not isinstance(losses, Sequence | torch.nn.ModuleList):
+        raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
     for loss in losses:
         if not isinstance(loss, torch.nn.Module):
             raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
     if not losses or len(losses) != len(weights):
         raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(weights)}.")
+    for weight in weights:
+        check_weight("weights", weight)
 
 
 def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> None:
@@ -285,8 +313,8 @@ def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> 
         f"Expected `criterion` to return a loss for each voxel, {tuple(shape)} or {(batch, *spatial)},"
         " as with reduction='none', got"
     )
-    if not isinstance(values, Tensor):
-        raise TypeError(f"{expected} {type(values).__name__}.")
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise TypeError(f"{expected} {values.dtype if isinstance(values, Tensor) else type(values).__name__}.")
     got = tuple(values.shape)
     is_map = len(got) == len(shape) and got[0] == batch and list(got[2:]) == spatial
     if got == (batch, *spatial) and (any_channels or channels == 1):
@@ -336,12 +364,13 @@ def check_logits(input: Any) -> Tensor:
     return plain(input)
 
 
-def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool) -> None:
+def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool, instead: str = "`sigmoid=True`") -> None:
     """Check that a one-channel ``input`` is not treated as several classes: its softmax would be constant."""
     if input.shape[1] == 1 and (softmax or to_onehot_y):
+        option = "`softmax`" if softmax else "`to_onehot_y`"
         raise ValueError(
-            f"Expected `input` with several channels for `softmax` or `to_onehot_y`, got {tuple(input.shape)};"
-            " one channel needs `sigmoid=True`."
+            f"Expected `input` with several channels for {option}, got {tuple(input.shape)};"
+            f" one channel needs {instead}."
         )
 
 
@@ -353,10 +382,11 @@ def check_same_device(name: str, tensor: Tensor, input: Tensor) -> None:
 
 def check_same_shape(name: str, tensor: Any, other: Any, other_name: str = "input") -> None:
     """Check that a tensor or array has the shape of another."""
-    shape = getattr(tensor, "shape", type(tensor).__name__)
-    if shape != other.shape:
-        got = tuple(shape) if not isinstance(shape, str) else shape
-        raise ValueError(f"Expected `{name}` of the shape of `{other_name}`, {tuple(other.shape)}, got {got}.")
+    if not isinstance(tensor, Tensor | np.ndarray):
+        raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray, got {type(tensor).__name__}.")
+    if tensor.shape != other.shape:
+        got, expected = tuple(tensor.shape), tuple(other.shape)
+        raise ValueError(f"Expected `{name}` of the shape of `{other_name}`, {expected}, got {got}.")
 
 
 def check_one_map(name: str, image: Any, num_classes: int | None) -> None:
@@ -365,8 +395,11 @@ def check_one_map(name: str, image: Any, num_classes: int | None) -> None:
         raise ValueError(f"Expected `{name}` with one channel of class ids for `num_classes`, got {len(image)}.")
 
 
-def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:
-    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class."""
+def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool, option: str = "to_onehot_y") -> None:
+    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class.
+
+    ``option`` is the name of the argument that asks for class ids.
+    """
     check_same_device("target", label, input)
     channels = input.shape[1]
     expected = (input.shape[0], 1 if to_onehot_y else channels, *input.shape[2:])
@@ -374,9 +407,10 @@ def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:
         return
     hint = "."
     if to_onehot_y and label.ndim > 1 and label.shape[1] == channels:
-        hint = "; it is one-hot already, so leave out `to_onehot_y=True`."
+        leave_out = ", so leave out `to_onehot_y=True`" if option == "to_onehot_y" else ", and class ids are needed"
+        hint = f"; it is one-hot already{leave_out}."
     elif not to_onehot_y and label.ndim > 1 and label.shape[1] == 1:
-        hint = "; for a label map of class ids pass `to_onehot_y=True`."
+        hint = f"; for a label map of class ids pass `{option}=True`."
     raise ValueError(
         f"Expected `target` of shape {expected} to match `input` {tuple(input.shape)}, got {tuple(label.shape)}{hint}"
     )

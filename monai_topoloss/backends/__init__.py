@@ -74,6 +74,7 @@ def _warn_of_host_copy(device_type: str) -> None:
     """Say, once per kind of device, that a tensor is copied to the host and back."""
     reason = _NO_CUDA if device_type == "cuda" else f"monai_topoloss has no kernels for {device_type!r} tensors"
     warnings.warn(
-        f"{reason}. Computing on the CPU instead; precomputing skeletons with `TubedSkeletonized` avoids the copy.",
+        f"{reason}. Computing on the CPU instead, which copies tensors there and back; skeletons can be"
+        " precomputed with `TubedSkeletonized`.",
         stacklevel=4,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from monai.utils import optional_import
@@ -37,7 +38,7 @@ class LossWeightSchedule:
 
     Raises:
         TypeError: if a number is none, or ``loss`` has no such number.
-        ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0.
+        ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0, or the loss refuses a value.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class LossWeightSchedule:
         initial: float = 0.0,
     ) -> None:
         check_attribute(loss, attribute)
-        check_int("start_epoch", start_epoch, minimum=1)
-        check_int("ramp_epochs", ramp_epochs, minimum=0)
         check_number("value", value)
         check_number("initial", initial)
+        check_int("start_epoch", start_epoch, minimum=1)
+        check_int("ramp_epochs", ramp_epochs, minimum=0)
+        for number in (value, initial):  # the loss may refuse them, better now than after ten epochs
+            setattr(copy.copy(loss), attribute, number)
         self.loss = loss
         self.attribute = attribute
         self.value = value

@@ -129,7 +129,8 @@ class SupervoxelAffinityLoss(CriticalLoss):
 
         Raises:
             TypeError: if ``input`` is no floating-point tensor or ``target`` no tensor.
-            ValueError: if shapes, devices or ids do not fit, ``input`` holds NaN, or ``criterion`` returns no map.
+            ValueError: if shapes, devices or ids do not fit, ``criterion`` returns no map, or ``input`` holds NaN and
+                critical components are searched.
         """
         return super().forward(input, target)
 
@@ -152,13 +153,14 @@ class SupervoxelAffinityLoss(CriticalLoss):
         else:
             loss = self.criterion(input, joined.to(input.dtype))
             check_loss_map(loss, input.shape, any_channels=False)
+            loss = at_least_float32(loss)
         found = self._search(input.detach(), label, counts) if search else None
         if found is not None and self.alpha > 0:
             splits, merges = (
                 self._of_edges(cast(Tensor, mask), torch.logical_or) for mask in (found.splits, found.merges)
             )
             loss = weigh_critical(loss, splits, merges, self.alpha, self.beta)
-        loss = loss * counts
+        loss = loss.masked_fill(~counts, 0)
         if self.reduction == LossReduction.NONE:
             return loss, found
         total = loss.sum()

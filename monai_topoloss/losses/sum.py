@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from monai_topoloss._checks import check_losses, check_weight
+from monai_topoloss._checks import check_losses
 
 __all__ = ["SumLoss"]
 
@@ -16,15 +16,15 @@ class SumLoss(nn.Module):
     """A weighted sum of losses: ``sum(weight * loss(input, target))``.
 
     Each loss gets the same ``input`` and ``target``. Losses of this package take both a label and a pair of label and
-    skeleton, so that they go together; a loss with weight 0 is not computed. In `SkeletonDeepSupervisionLoss` the sum
-    stands for its losses: it makes skeletons if one of them does.
+    skeleton, so that they go together; a loss with weight 0 is not computed. In `SkeletonDeepSupervisionLoss`, which
+    makes one skeleton for all, the first loss that can make one does, and speaks for the sum.
 
     Args:
         losses: modules that take ``(input, target)``.
-        weights: one for each loss. Default: 1. They may be set at any time.
+        weights: one for each loss. Default: 1. The attribute of that name may be set at any time.
 
     Raises:
-        TypeError: if ``losses`` are no modules.
+        TypeError: if ``losses`` is no sequence of modules.
         ValueError: if there is no loss, or there are not as many weights, or a weight is negative.
 
     Example:
@@ -35,22 +35,31 @@ class SumLoss(nn.Module):
 
     def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        weights = [1.0] * len(losses) if weights is None else list(weights)
-        check_losses(losses, weights)
-        for weight in weights:
-            check_weight("weights", weight)
+        if weights is None and isinstance(losses, Sequence):
+            weights = [1.0] * len(losses)
+        check_losses(losses, weights or ())
         self.losses = nn.ModuleList(losses)
-        self.weights = weights
+        self.weights = tuple(weights or ())
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each loss."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, value: Sequence[float]) -> None:
+        check_losses(self.losses, value)
+        self._weights = tuple(value)
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Return the weighted sum of the losses."""
         terms = [w * loss(input, target) for w, loss in zip(self.weights, self.losses, strict=True) if w]
-        return sum(terms[1:], terms[0]) if terms else input.sum() * 0
+        return sum(terms[1:], terms[0]) if terms else input.flatten()[:0].float().sum()
 
     def __getattr__(self, name: str) -> Any:
-        """Take what deep supervision asks of a loss from the first of the losses that has it."""
+        """Take what deep supervision asks of a loss from the one that makes the skeleton."""
         if name in ("softmax", "ignore_index", "tubed_skeleton"):
             for loss in self.losses:
-                if hasattr(loss, name):
+                if hasattr(loss, "tubed_skeleton") and hasattr(loss, name):
                     return getattr(loss, name)
         return super().__getattr__(name)

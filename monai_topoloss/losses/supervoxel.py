@@ -18,6 +18,7 @@ from torch.nn.modules.loss import _Loss
 from monai_topoloss._checks import (
     check_class_ids,
     check_criterion,
+    check_finite_number,
     check_ignore_index,
     check_int,
     check_label,
@@ -85,6 +86,7 @@ class CriticalLoss(_Loss):
             check_int("connectivity", connectivity, minimum=1)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
+        check_finite_number("threshold", threshold)
         self.criterion = criterion
         self.alpha = alpha
         self.beta = beta
@@ -217,15 +219,16 @@ class SupervoxelLoss(CriticalLoss):
 
         Raises:
             TypeError: if ``input`` is no floating-point tensor or ``target`` no tensor.
-            ValueError: if shapes, devices or ids do not fit, ``input`` holds NaN, or ``criterion`` returns no map.
+            ValueError: if shapes, devices or ids do not fit, ``criterion`` returns no map, or ``input`` holds NaN and
+                critical components are searched.
         """
         return super().forward(input, target)
 
     def _compute(self, input: Tensor, target: Any, *, search: bool) -> tuple[Tensor, CriticalComponentsResult | None]:
         input = at_least_float32(check_logits(input))
         label, _ = split_target(target)
-        check_one_channel(input, softmax=self.softmax, to_onehot_y=False)
-        check_label(label, input, to_onehot_y=self.softmax)
+        check_one_channel(input, softmax=self.softmax, to_onehot_y=False, instead="leaving out `softmax`")
+        check_label(label, input, to_onehot_y=self.softmax, option="softmax")
         valid = None
         if self.ignore_index is not None:
             valid = ~has_id(label, self.ignore_index)
@@ -238,7 +241,7 @@ class SupervoxelLoss(CriticalLoss):
         has_channels = loss.ndim == input.ndim
         if not has_channels:
             loss = loss.unsqueeze(1)
-        found = self._search(input.detach(), label) if search else None
+        found = self._search(input.detach(), label, valid) if search else None
         if found is not None and self.alpha > 0:
             splits, merges = cast(Tensor, found.splits), cast(Tensor, found.merges)
             loss = weigh_critical(loss, splits, merges, self.alpha, self.beta)
@@ -258,14 +261,16 @@ class SupervoxelLoss(CriticalLoss):
                 return F.binary_cross_entropy_with_logits(input, target, reduction="none")
         loss = self.criterion(input, target)
         check_loss_map(loss, input.shape, any_channels=self.softmax)
-        return loss
+        return at_least_float32(loss)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # depends on the data, and reads counts
     @torch.no_grad()
-    def _search(self, input: Tensor, label: Tensor) -> CriticalComponentsResult:
+    def _search(self, input: Tensor, label: Tensor, valid: Tensor | None) -> CriticalComponentsResult:
         """Find the critical components of the prediction; masks (B, C or 1, *spatial), counts (B, C or classes)."""
         check_no_nan("input", input)
         prediction = input.argmax(dim=1, keepdim=True) if self.softmax else input > self.threshold
+        if valid is not None:
+            prediction = prediction * valid
         found = critical_components(
             prediction,
             label,
@@ -281,7 +286,7 @@ class SupervoxelLoss(CriticalLoss):
     def _reduce(self, loss: Tensor, valid: Tensor | None, *, has_channels: bool) -> Tensor:
         """Reduce a map (B, 1 or C, *spatial) over its valid voxels."""
         if valid is not None:
-            loss = loss * valid
+            loss = loss.masked_fill(~valid, 0)  # not a product: a criterion may have made NaN of what was put there
         if self.reduction == LossReduction.NONE:
             return loss if has_channels else loss.squeeze(1)
         total = loss.sum()

@@ -8,6 +8,7 @@ from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
 from monai.transforms import MapTransform
 
+from monai_topoloss._checks import check_postfixes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
 
@@ -149,6 +150,7 @@ class CriticalComponentsd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        check_postfixes(splits_postfix, merges_postfix)
         self.label_key = label_key
         self.splits_postfix, self.merges_postfix = splits_postfix, merges_postfix
         self.transform = CriticalComponents(

@@ -31,6 +31,9 @@ def test_ramps():
 
 
 def test_from_the_first_epoch_on_and_after_resuming():
+    loss = SupervoxelLoss(alpha=0.1)
+    LossWeightSchedule(loss)
+    assert loss.alpha == 0.1
     assert run(LossWeightSchedule(SupervoxelLoss(), start_epoch=1), 1)[0] == (1, 0.5)
     assert run(LossWeightSchedule(SupervoxelLoss(), start_epoch=3), 5, first=2)[0] == (3, 0.5)
 
@@ -50,6 +53,8 @@ def test_other_attributes_and_copies():
         ({"start_epoch": 0}, ValueError, "Expected `start_epoch` to be at least 1, got 0"),
         ({"start_epoch": 1.5}, TypeError, "Expected `start_epoch` to be an int"),
         ({"ramp_epochs": -1}, ValueError, "Expected `ramp_epochs` to be at least 0, got -1"),
+        ({"value": 2.0}, ValueError, "Expected `alpha` from 0 to 1, got 2.0"),
+        ({"initial": float("nan")}, ValueError, "Expected `alpha` from 0 to 1, got nan"),
         ({"value": "high"}, TypeError, "Expected `value` to be a number, got str"),
     ],
 )

@@ -119,6 +119,15 @@ def test_gradcheck(ndim):
     assert torch.autograd.gradcheck(lambda x: loss(x, label[:1]), input.detach().requires_grad_())
 
 
+@pytest.mark.parametrize("shape", [(0, 8, 9), (1, 0, 9), (1, 1, 1)])
+def test_nothing_to_see(shape):
+    batch, *spatial = shape
+    input = torch.zeros(batch, 2, *spatial, requires_grad=True)
+    loss = SupervoxelAffinityLoss(np.eye(2, dtype=int))(input, torch.ones(batch, 1, *spatial))
+    loss.backward()
+    assert loss == 0
+
+
 def test_reductions_criterion_and_copies():
     input, label = make_data(2, EDGES[2])
     map_ = SupervoxelAffinityLoss(EDGES[2], reduction="none")(input, label)
@@ -138,6 +147,8 @@ def test_reductions_criterion_and_copies():
         ([(1, 0), (1, 0, 0)], ValueError, "Expected `edges` to be steps"),
         ([(1, 0.5)], TypeError, "Expected `edges` to be an int"),
         ([1, 2], ValueError, "Expected `edges` to be steps"),
+        (3, TypeError, "Expected `edges` to be a sequence of steps, got int"),
+        ([(2**40, 0)], ValueError, "Expected `edges` of steps below"),
     ],
 )
 def test_bad_edges(edges, error, message):

@@ -19,9 +19,9 @@ def test_adds_up_with_weights():
     torch.testing.assert_close(loss(input, target), expected)
     for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         torch.testing.assert_close(copied(input, target), expected)
-    loss.weights[1] = 0
+    loss.weights = (0.5, 0)
     torch.testing.assert_close(loss(input, target), 0.5 * dice(input, target))
-    loss.weights[0] = 0
+    loss.weights = [0, 0]
     loss(input, target).backward()
     assert not input.grad.any()
 
@@ -31,6 +31,8 @@ def test_stands_for_its_losses_in_deep_supervision():
     assert loss.softmax is True
     assert loss.ignore_index is None
     assert loss.tubed_skeleton(torch.ones(1, 1, 9, 9), 2).any()
+    recall = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True, ignore_index=255)
+    assert SumLoss([nn.CrossEntropyLoss(), SupervoxelLoss(softmax=True), recall]).ignore_index == 255
     plain = SumLoss([nn.L1Loss()])
     assert not hasattr(plain, "tubed_skeleton")
     assert not hasattr(plain, "softmax")
@@ -47,9 +49,21 @@ def test_moves_its_losses():
         ([], None, ValueError, "Expected at least one of `losses` and as many `weights`, got 0, 0"),
         ([nn.L1Loss()], [1, 2], ValueError, "got 1, 2"),
         ([abs], None, TypeError, "Expected `losses` to be modules, got builtin_function_or_method"),
+        (nn.L1Loss(), None, TypeError, "Expected `losses` to be a sequence of modules, got L1Loss"),
+        ([nn.L1Loss()], ["a"], TypeError, "Expected `weights` to be a number, got str"),
         ([nn.L1Loss()], [-1], ValueError, "Expected `weights` to be at least 0, got -1"),
     ],
 )
 def test_bad_arguments(losses, weights, error, message):
     with pytest.raises(error, match=message):
         SumLoss(losses, weights)
+
+
+def test_weights_are_checked_when_they_are_set():
+    loss = SumLoss([nn.L1Loss()])
+    for weights in ([-1], [1, 2]):
+        with pytest.raises(ValueError, match="weights"):
+            loss.weights = weights
+    loss.weights = [0]
+    huge = torch.full((1, 1, 400, 400), 6e4, dtype=torch.half)
+    assert loss(huge, huge) == 0

@@ -105,34 +105,56 @@ def test_only_what_changes_the_topology_weighs_more():
     torch.testing.assert_close(map_, torch.where(wrong, 0.75, 0.5) * each)
 
 
-@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("kind", ["one channel", "channels", "softmax"])
 @pytest.mark.parametrize("ignore_index", [255, -1])
-def test_ignored_voxels_do_not_count(softmax, ignore_index, device):
-    channels = 3 if softmax else 1
+@pytest.mark.parametrize("threshold", [0.0, -1.0])
+def test_ignored_voxels_do_not_count(kind, ignore_index, threshold, device):
+    softmax = kind == "softmax"
+    channels = 1 if kind == "one channel" else 3
     input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
-    label = make_label((2, 1, 9, 8), channels if softmax else 2).to(device)
+    label = make_label((2, 3 if kind == "channels" else 1, 9, 8), channels if softmax else 2).to(device)
     label[:, :, 6:] = ignore_index
-    loss = SupervoxelLoss(softmax=softmax, ignore_index=ignore_index)
+    loss = SupervoxelLoss(softmax=softmax, threshold=threshold, ignore_index=ignore_index)
     output = loss.with_counts(input, label)
-    cropped = SupervoxelLoss(softmax=softmax).with_counts(input[:, :, :6], label[:, :, :6])
+    cropped = SupervoxelLoss(softmax=softmax, threshold=threshold).with_counts(input[:, :, :6], label[:, :, :6])
     torch.testing.assert_close(output, cropped)
     (gradient,) = torch.autograd.grad(output.loss, input)
     assert not gradient[:, :, 6:].any()
-    spoilt = input.detach().clone()
-    spoilt[:, :, 6:] = torch.inf
-    torch.testing.assert_close(loss(spoilt, label), output.loss)
+    for spoilt in (torch.inf, torch.nan):
+        bad = input.detach().clone()
+        bad[:, :, 6:] = spoilt
+        torch.testing.assert_close(loss(bad, label), output.loss)
     nothing = loss(input, torch.full_like(label, ignore_index))
     assert nothing == 0
     nothing.backward()
+
+
+def test_a_channel_may_be_ignored_alone():
+    input, label = make_logits((1, 2, 9, 8)), make_label((1, 2, 9, 8))
+    label[:, 1] = 255
+    loss = SupervoxelLoss(ignore_index=255)(input, label)
+    torch.testing.assert_close(loss, SupervoxelLoss()(input[:, :1], label[:, :1]))
+
+
+def test_a_criterion_may_fail_where_voxels_are_ignored():
+    def on_probabilities(p, t):
+        return -(t * p.log() + (1 - t) * (1 - p).log())  # NaN at 0
+
+    label = make_label((1, 1, 9, 8))
+    label[..., 4] = 255
+    input = make_logits((1, 1, 9, 8)).sigmoid()
+    assert SupervoxelLoss(on_probabilities, threshold=0.5, ignore_index=255)(input, label).isfinite()
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_reductions(reduction):
     input, label = make_logits((2, 3, 5, 6)), make_label((2, 1, 5, 6), 3)
     loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), softmax=True, reduction=reduction)(input, label)
-    map_ = SupervoxelLoss(softmax=True, reduction="none")(input, label)
-    assert map_.shape == (2, 5, 6) or reduction != "none"
-    torch.testing.assert_close(loss, {"mean": map_.mean(), "sum": map_.sum(), "none": loss}[reduction])
+    map_ = F.cross_entropy(input, label[:, 0], reduction="none")
+    for k in range(2):
+        map_[k] *= weights(input[k].argmax(dim=0), label[k, 0], 0.5, 0.5, classes=True)
+    assert loss.shape == ((2, 5, 6) if reduction == "none" else ())
+    torch.testing.assert_close(loss, {"mean": map_.mean(), "sum": map_.sum(), "none": map_}[reduction])
 
 
 @pytest.mark.parametrize("softmax", [False, True])
@@ -188,6 +210,12 @@ def test_labels_of_every_type(dtype):
     torch.testing.assert_close(loss, SupervoxelLoss()(input.mT.contiguous().mT, label.mT.contiguous().mT.to(dtype)))
 
 
+def test_a_criterion_in_half_precision():
+    input, label = make_logits((1, 1, 9, 9)), make_label((1, 1, 9, 9))
+    loss = SupervoxelLoss(lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none").half())
+    assert loss(input, label).dtype == torch.float32
+
+
 def test_deterministic_and_copied():
     input, label = make_logits((2, 1, 32, 32)), make_label((2, 1, 32, 32))
     loss = SupervoxelLoss(FocalLoss(reduction="none"), alpha=0.3)
@@ -240,6 +268,8 @@ def test_empty_and_full_masks(label, sign, shape):
         ({"alpha": 1.5}, ValueError, "Expected `alpha` from 0 to 1, got 1.5"),
         ({"beta": -0.1}, ValueError, "Expected `beta` from 0 to 1, got -0.1"),
         ({"alpha": "half"}, TypeError, "Expected `alpha` to be a number, got str"),
+        ({"threshold": "0"}, TypeError, "Expected `threshold` to be a number, got str"),
+        ({"threshold": float("nan")}, ValueError, "Expected `threshold` to be finite, got nan"),
         ({"alpha": float("nan")}, ValueError, "Expected `alpha` from 0 to 1, got nan"),
         ({"connectivity": 0}, ValueError, "Expected `connectivity` to be at least 1"),
         ({"ignore_index": 0}, ValueError, "Expected `ignore_index` to be another value than 0"),
@@ -269,9 +299,23 @@ def test_bad_options(options, error, message):
         ({}, make_logits((1, 1, 4, 4)), make_logits((1, 1, 4, 4)), ValueError, "whole numbers"),
         ({}, make_logits((1, 2, 4, 4)), make_label((1, 2, 4, 4), 9), ValueError, "class ids below 2"),
         ({}, make_logits((1, 1, 4, 4)), "label", TypeError, "Expected `target` to be a label tensor or a pair"),
-        ({"softmax": True}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "with several channels"),
+        (
+            {"softmax": True},
+            make_logits((1, 1, 4, 4)),
+            make_label((1, 1, 4, 4)),
+            ValueError,
+            "needs leaving out `softmax`",
+        ),
         ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
-        ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 2, 4, 4)), ValueError, r"shape \(1, 1, 4, 4\)"),
+        (
+            {"softmax": True},
+            make_logits((1, 2, 4, 4)),
+            make_label((1, 2, 4, 4)),
+            ValueError,
+            "one-hot already, and class",
+        ),
+        ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `softmax=True`"),
+        ({"criterion": torch.gt}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), TypeError, "got torch.bool"),
         ({"connectivity": 3}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "from 1 to 2"),
         (
             {"criterion": lambda x, y: (x - y).mean()},

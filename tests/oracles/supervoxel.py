@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from random import Random
 
 import numpy as np
 from scipy import ndimage
@@ -46,38 +46,49 @@ def literal(reference, other, connectivity):
     return critical
 
 
-def neighbours(voxel, shape):
-    """All neighbours of a voxel inside the image, and itself."""
-    return product(*(range(max(0, a - 1), min(n, a + 2)) for a, n in zip(voxel, shape, strict=True)))
-
-
 def released(reference, other):
-    """What the released code computes: breadth-first searches in Python.
+    """What the released code computes, and as it does so: searches in Python, each with an image of its own.
 
     Objects of a mask and the remainder, regardless of ids, are labelled with SciPy's default, faces only; mistakes grow
-    and touch with all neighbours, within one id.
+    and touch with all neighbours, within one id. A search starts at a random voxel.
     """
     if reference.dtype == bool:
         reference, _ = ndimage.label(reference)
     mistakes = (reference != 0) & (other == 0)
     remainder, _ = ndimage.label(np.where(mistakes, 0, reference))
+    random = Random(0)
     todo = set(map(tuple, np.argwhere(mistakes)))
-    critical, count = np.zeros(reference.shape, bool), 0
+    critical, count = np.zeros(reference.shape), 0
     while todo:
-        root = todo.pop()
-        component, queue, touched = {root}, [root], set()
-        while queue:
-            for neighbour in neighbours(queue.pop(), reference.shape):
-                if reference[neighbour] != reference[root]:
-                    continue
-                if not mistakes[neighbour]:
-                    touched.add(int(remainder[neighbour]))
-                elif neighbour not in component:
-                    component.add(neighbour)
-                    queue.append(neighbour)
-        todo -= component
+        (root,) = random.sample(tuple(todo), 1)
+        component, visited, touched = search(reference, mistakes, remainder, root)
+        todo = todo.difference(visited)
         if len(touched) != 1:
+            critical += component
             count += 1
-            for voxel in component:
-                critical[voxel] = True
-    return critical, count
+    return critical > 0, count
+
+
+def search(reference, mistakes, remainder, root):
+    """Grow a component of mistakes; its image, the voxels seen, and the components of the remainder that it touches."""
+    component = np.zeros(reference.shape)
+    queue, visited, touched = [root], {root}, set()
+    while queue:
+        voxel = queue.pop(0)
+        component[voxel] = 1
+        for neighbour in neighbours(voxel, reference.shape):
+            if neighbour in visited or reference[neighbour] != reference[root]:
+                continue
+            visited.add(neighbour)
+            if mistakes[neighbour]:
+                queue.append(neighbour)
+            else:
+                touched.add(int(remainder[neighbour]))
+    return component, visited, touched
+
+
+def neighbours(voxel, shape):
+    """All neighbours of a voxel inside the image, and itself, by arrays of offsets."""
+    offsets = np.stack(np.meshgrid(*[[-1, 0, 1]] * len(shape), indexing="ij"), axis=-1).reshape(-1, len(shape))
+    found = np.array(voxel) + offsets
+    return map(tuple, found[((found >= 0) & (found < shape)).all(axis=1)])

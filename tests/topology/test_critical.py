@@ -113,6 +113,31 @@ def test_mixed_connectivities_are_the_released_algorithm(ndim, kind, seed):
         assert count == expected_count
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("seed", range(30))
+def test_any_two_connectivities(ndim, seed):
+    """Objects of masks are their components; a component of mistakes belongs to one of them."""
+    input, target = make_pair(seed, ndim, "masks")
+    for objects, mistakes in ((a, b) for a in range(1, ndim + 1) for b in range(1, ndim + 1)):
+        found = critical_components(input, target, object_connectivity=objects, mistake_connectivity=mistakes)
+        expected = np.zeros(target.shape, bool)
+        ids, _ = ndimage.label(target, supervoxel.structure(ndim, objects))
+        remainder, _ = ndimage.label(target & input, supervoxel.structure(ndim, objects))
+        for value, component in supervoxel.mistake_components(ids, input, mistakes):
+            around = ndimage.binary_dilation(component, supervoxel.structure(ndim, mistakes)) & (ids == value)
+            if np.count_nonzero(np.unique(remainder[around])) != 1:
+                expected |= component
+        np.testing.assert_array_equal(found.splits, expected)
+
+
+def test_masks_that_view_other_bytes():
+    target, input = np.array([[[1, 1, 1, 0, 1, 1, 0]], [[1, 0, 1, 1, 1, 1, 0]]], bool)
+    expected = critical_components(input, target)
+    found = critical_components(*((255 * side.astype(np.uint8)).view(bool) for side in (input, target)))
+    np.testing.assert_array_equal(found.splits, expected.splits)
+    assert (found.n_splits, found.n_merges) == (expected.n_splits, expected.n_merges) == (1, 1)
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_classes_are_taken_one_against_the_rest(mixed):
     options = {"object_connectivity": 1, "mistake_connectivity": 2} if mixed else {}
@@ -236,7 +261,8 @@ def test_real_labels(real_data):
             r"`target` of the shape of `input`, \(3, 3\), got \(3, 4\)",
         ),
         ({"input": np.zeros(3), "target": np.zeros(3)}, ValueError, "Expected `input` to have 2 or 3 axes"),
-        ({"input": np.full((3, 3), np.nan)}, ValueError, "Expected `input` to hold class ids, which are whole numbers"),
+        ({"input": np.full((3, 3), np.nan)}, ValueError, "whole numbers, got others; a prediction has to be made"),
+        ({"input": np.full((3, 3), 1e19)}, ValueError, "Expected `input` to hold class ids up to"),
         ({"input": np.full((3, 3), -1)}, ValueError, "Expected `input` to hold no negative class ids, got -1"),
         ({"target": np.full((3, 3), 3), "num_classes": 3}, ValueError, "`target` to hold class ids below 3"),
         ({"input": np.full((3, 3), 4), "num_classes": 3}, ValueError, "`input` to hold class ids below 3"),

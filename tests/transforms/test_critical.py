@@ -77,11 +77,17 @@ def test_keys_and_missing_keys():
     [
         ({}, np.zeros((2, 2)), np.zeros((2, 2)), r"Expected `img` of shape \(C, \*spatial\)"),
         ({}, np.zeros((1, 2, 2)), np.zeros((2, 2, 2)), r"Expected `label` of the shape of `img`, \(1, 2, 2\)"),
-        ({}, np.zeros((1, 2, 2)), "label", "Expected `label` of the shape of `img`.* got str"),
         ({"num_classes": 3}, np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), "one channel of class ids for `num_classes`"),
         ({}, np.full((1, 2, 2), 0.5), np.zeros((1, 2, 2)), "whole numbers"),
     ],
 )
-def test_bad_input(options, pred, label, message):
+def test_bad_values(options, pred, label, message):
     with pytest.raises(ValueError, match=message):
         CriticalComponents(**options)(pred, label)
+
+
+def test_bad_kinds_and_names():
+    with pytest.raises(TypeError, match=r"Expected `label` to be a torch.Tensor or a numpy.ndarray, got str"):
+        CriticalComponents()(np.zeros((1, 2, 2)), "label")
+    with pytest.raises(ValueError, match="Expected postfixes that differ, got '_x', '_x'"):
+        CriticalComponentsd("pred", splits_postfix="_x", merges_postfix="_x")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit, jit_loop
+from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop
 from monai_topoloss.backends.cpu.components import as_keys, label_components
 from monai_topoloss.backends.cpu.runs import find_root, find_runs, join, list_meetings, meet, rows_before
 
@@ -114,7 +114,7 @@ def _write_binary_keys(input: Any, target: Any, keys: Any) -> Any:
     for z in range(keys.shape[0]):
         for y in range(keys.shape[1]):
             for x in range(keys.shape[2]):
-                i, t = input[z, y, x], target[z, y, x]
+                i, t = np.uint8(input[z, y, x] != 0), np.uint8(target[z, y, x] != 0)
                 keys[z, y, x] = ((i | t) << 1) | (i ^ t) | ((i & ~t) << 7)
 
 
@@ -130,16 +130,21 @@ def _mark_critical(
     parent = np.arange(len(start))
     touched = np.full(len(start), _NONE)
     rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * keys.shape[2] + 4, 2), np.int64)
+    touching = np.empty((len(start), 2), np.int32)  # enough unless nearly all is wrong
     if as_released:
         _join_neighbours_in_rows(first, start, end, key, parent)
-    _join(
-        keys.shape, first, start, end, key, object_connectivity, mistake_connectivity, as_released, parent, rows, pairs
-    )
-    _touch(keys.shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
-    count = _mark(keys.shape, first, start, end, key, parent, touched, critical)
-    found = np.empty(count, np.int64)
-    _list_first(keys.shape, first, start, key, parent, touched, found)
-    return found
+    count = _join(
+        keys.shape, first, start, end, key, of_object, object_connectivity, mistake_connectivity, as_released, parent,
+        rows, pairs, touching,
+    )  # fmt: skip
+    _touch_in_rows(first, start, end, key, of_object, parent, touched)
+    if count <= len(touching):
+        for k in range(count):
+            _note(parent, touched, touching[k, 0], touching[k, 1])
+    else:
+        _touch(keys.shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
+    found = np.empty(len(start), np.int64)
+    return found[: _mark(keys.shape, first, start, end, key, parent, touched, critical, found)].copy()
 
 
 @jit_loop
@@ -158,15 +163,21 @@ def _join(
     start: Any,
     end: Any,
     key: Any,
+    of_object: Any,
     object_connectivity: Any,
     mistake_connectivity: Any,
     as_released: Any,
     parent: Any,
     rows: Any,
     pairs: Any,
+    touching: Any,
 ) -> Any:
-    """Join mistakes of an object, and the remainder of one."""
+    """Join mistakes of an object, and the remainder of one, across rows.
+
+    List the mistakes and remainders of one object that touch, as far as there is room; return how many pairs there are.
+    """
     connectivity = max(object_connectivity, mistake_connectivity)
+    found = 0
     for z in range(shape[0]):
         for y in range(shape[1]):
             row = z * shape[1] + y
@@ -180,10 +191,34 @@ def _join(
                 )  # fmt: skip
                 for k in range(count):
                     a, b = pairs[k, 0], pairs[k, 1]
-                    if key[a] == key[b] or (as_released and (key[a] | key[b]) & 1 == 0):
-                        its = mistake_connectivity if key[a] & 1 else object_connectivity
+                    alike = key[a] == key[b] or (as_released and (key[a] | key[b]) & 1 == 0)
+                    touch = _are_of_one_object(key, of_object, a, b)
+                    if alike or touch:
+                        its = mistake_connectivity if (key[a] | key[b]) & 1 else object_connectivity
                         if its == connectivity or (its >= distance and meet(start, end, a, b, int(its > distance))):
-                            join(parent, a, b)
+                            if alike:
+                                join(parent, a, b)
+                            elif found < len(touching):
+                                odd = int(key[a] & 1)
+                                touching[found, 1 - odd], touching[found, odd] = a, b
+                            found += int(touch)
+    return found
+
+
+@jit_inline
+def _are_of_one_object(key: Any, of_object: Any, a: Any, b: Any) -> Any:
+    """Whether one of two runs is a mistake and the other of the remainder of its object."""
+    return (key[a] ^ key[b]) & 1 != 0 and key[a] & of_object == key[b] & of_object
+
+
+@jit_loop
+def _touch_in_rows(first: Any, start: Any, end: Any, key: Any, of_object: Any, parent: Any, touched: Any) -> Any:
+    """Note what touches within a row."""
+    for row in range(len(first) - 1):
+        for a in range(first[row], first[row + 1] - 1):
+            if end[a] == start[a + 1] and _are_of_one_object(key, of_object, a, a + 1):
+                odd = int(key[a] & 1)
+                _note(parent, touched, a + 1 - odd, a + odd)
 
 
 @jit_loop
@@ -200,13 +235,10 @@ def _touch(
     rows: Any,
     pairs: Any,
 ) -> Any:
-    """Note which components of the remainder of its object each component of mistakes touches."""
+    """Note what touches across rows, looking again: there was no room to keep what `_join` saw."""
     for z in range(shape[0]):
         for y in range(shape[1]):
             row = z * shape[1] + y
-            for a in range(first[row], first[row + 1] - 1):
-                if end[a] == start[a + 1]:
-                    _note(key, of_object, parent, touched, a, a + 1)
             for n in range(rows_before(z, y, shape[1], connectivity, rows)):
                 before, distance = rows[n, 0], rows[n, 1]
                 count = list_meetings(
@@ -214,41 +246,35 @@ def _touch(
                     int(connectivity > distance), pairs,
                 )  # fmt: skip
                 for k in range(count):
-                    _note(key, of_object, parent, touched, pairs[k, 0], pairs[k, 1])
+                    a, b = pairs[k, 0], pairs[k, 1]
+                    if _are_of_one_object(key, of_object, a, b):
+                        odd = int(key[a] & 1)
+                        _note(parent, touched, a if odd else b, b if odd else a)
 
 
 @jit_loop
-def _note(key: Any, of_object: Any, parent: Any, touched: Any, a: Any, b: Any) -> Any:
-    """Note that two runs touch, if one is a mistake and the other of the remainder of its object."""
-    if key[a] & 1 == 0:
-        a, b = b, a
-    if key[a] & 1 and key[b] == key[a] & of_object:
-        mistake, remainder = find_root(parent, a), find_root(parent, b)
-        if touched[mistake] == _NONE:
-            touched[mistake] = remainder
-        elif touched[mistake] != remainder:
-            touched[mistake] = _MANY
+def _note(parent: Any, touched: Any, a: Any, b: Any) -> Any:
+    """Note that mistake a touches remainder b."""
+    mistake, remainder = find_root(parent, a), find_root(parent, b)
+    if touched[mistake] == _NONE:
+        touched[mistake] = remainder
+    elif touched[mistake] != remainder:
+        touched[mistake] = _MANY
 
 
 @jit_loop
-def _mark(shape: Any, first: Any, start: Any, end: Any, key: Any, parent: Any, touched: Any, critical: Any) -> Any:
-    """Mark what touches none or many; return how many components that are."""
+def _mark(
+    shape: Any, first: Any, start: Any, end: Any, key: Any, parent: Any, touched: Any, critical: Any, found: Any
+) -> Any:
+    """Mark what touches none or many; list the first voxels of the components that are, and count them."""
     count = 0
     for z in range(shape[0]):
         for y in range(shape[1]):
             row = z * shape[1] + y
             for k in range(first[row], first[row + 1]):
                 if key[k] & 1 and touched[find_root(parent, k)] < 0:
-                    count += int(parent[k] == k)
+                    if parent[k] == k:
+                        found[count] = row * shape[2] + start[k]
+                        count += 1
                     critical[z, y, start[k] : end[k]] = True
     return count
-
-
-@jit_loop
-def _list_first(shape: Any, first: Any, start: Any, key: Any, parent: Any, touched: Any, found: Any) -> Any:
-    count = 0
-    for row in range(shape[0] * shape[1]):
-        for k in range(first[row], first[row + 1]):
-            if key[k] & 1 and parent[k] == k and touched[k] < 0:
-                found[count] = row * shape[2] + start[k]
-                count += 1

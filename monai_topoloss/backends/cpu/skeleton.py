@@ -22,6 +22,7 @@ def skeletonize(mask: NDArray[np.bool_], out: NDArray[np.bool_], method: str) ->
 
 def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_class: bool, method: str) -> None:
     """Dilate the skeleton of a label ``radius`` times by the cross, and write the label there, into zeros."""
+    radius = min(radius, sum(label.shape))  # which covers all
     raw = np.dtype(f"u{label.itemsize}")  # copied as bits, so that there is one kernel for each size and not each type
     flat_out, flat_label = out.reshape(-1).view(raw), label.reshape(-1).view(raw)
     if per_class:
@@ -88,7 +89,7 @@ def _widen(own: Any, radius: Any, wide: Any) -> Any:
     before, behind = _0, _0
     wide[0, 0], wide[1, 0], wide[2, 0] = before, own, behind
     for k in range(1, radius + 1):
-        wider = own | (own << _1) | (own >> _1) | (before >> _62) | ((behind & _2) << _61)
+        wider = own | (own << _1) | (own >> _1)  # what comes back from beside is there already
         before = (before | (before >> _1) | ((own & _2) << _61)) & INSIDE
         behind = (behind | (behind << _1) | ((own >> _62) << _1)) & INSIDE
         own = wider & INSIDE
