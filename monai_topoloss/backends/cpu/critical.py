@@ -65,10 +65,7 @@ def _of_masks(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     keys = np.empty(input.shape, np.uint8)
     _write_binary_keys(input.view(np.uint8), target.view(np.uint8), keys)
-    critical = np.zeros(input.shape, np.bool_)
-    kinds = keys.reshape(-1)[_mark_critical(keys, critical, _OBJECT[keys.dtype], *options, as_released=False)]
-    np.logical_and(critical, target, out=splits)
-    np.logical_and(critical, input, out=merges)
+    kinds = keys.reshape(-1)[_mark_critical(keys, splits, merges, _OBJECT[keys.dtype], *options, as_released=False)]
     return np.array([(kinds == _MISSED).sum()]), np.array([(kinds == _INVENTED).sum()])
 
 
@@ -95,7 +92,7 @@ def _of_objects(
     keys = as_keys(ids, 2)
     keys |= mistakes
     as_released = mixed and classes is None and mask is None
-    found = _mark_critical(keys, critical, _OBJECT[keys.dtype], *options, as_released)
+    found = _mark_critical(keys, critical, critical, _OBJECT[keys.dtype], *options, as_released)
     if classes is None:
         return np.array([len(found)])
     return np.bincount(reference.reshape(-1)[found].astype(np.int64), minlength=classes)
@@ -120,11 +117,18 @@ def _write_binary_keys(input: Any, target: Any, keys: Any) -> Any:
 
 @jit
 def _mark_critical(
-    keys: Any, critical: Any, of_object: Any, object_connectivity: Any, mistake_connectivity: Any, as_released: Any
+    keys: Any,
+    missed: Any,
+    invented: Any,
+    of_object: Any,
+    object_connectivity: Any,
+    mistake_connectivity: Any,
+    as_released: Any,
 ) -> Any:
     """Mark the critical components of the mistakes in zeros; return the position of the first voxel of each.
 
-    As released, the remainder does not tell objects apart.
+    What is invented, in keys of masks, goes to zeros of its own. As released, the remainder does not tell objects
+    apart.
     """
     first, start, end, key = find_runs(keys)
     parent = np.arange(len(start))
@@ -144,7 +148,7 @@ def _mark_critical(
     else:
         _touch(keys.shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
     found = np.empty(len(start), np.int64)
-    return found[: _mark(keys.shape, first, start, end, key, parent, touched, critical, found)].copy()
+    return found[: _mark(keys.shape, first, start, end, key, parent, touched, missed, invented, found)].copy()
 
 
 @jit_loop
@@ -264,7 +268,16 @@ def _note(parent: Any, touched: Any, a: Any, b: Any) -> Any:
 
 @jit_loop
 def _mark(
-    shape: Any, first: Any, start: Any, end: Any, key: Any, parent: Any, touched: Any, critical: Any, found: Any
+    shape: Any,
+    first: Any,
+    start: Any,
+    end: Any,
+    key: Any,
+    parent: Any,
+    touched: Any,
+    missed: Any,
+    invented: Any,
+    found: Any,
 ) -> Any:
     """Mark what touches none or many; list the first voxels of the components that are, and count them."""
     count = 0
@@ -276,5 +289,6 @@ def _mark(
                     if parent[k] == k:
                         found[count] = row * shape[2] + start[k]
                         count += 1
+                    critical = invented if key[k] == _INVENTED else missed
                     critical[z, y, start[k] : end[k]] = True
     return count
