@@ -37,7 +37,9 @@ def check_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         if not (value.flags.c_contiguous and value.dtype.isnative):
             value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
-        value = torch.from_numpy(value if value.flags.writeable else value.copy())
+        # A flipped axis of length 1 has a negative step in an array that counts as contiguous.
+        fits = value.flags.writeable and all(step >= 0 for step in value.strides)
+        value = torch.from_numpy(value if fits else value.copy())
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
