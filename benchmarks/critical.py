@@ -77,16 +77,17 @@ def main() -> None:
         pair = make(shape, 0.02)
         size = f"{shape[0]}^{len(shape)}"
         mixed = partial(critical_components, *pair, object_connectivity=1, mistake_connectivity=len(shape))
-        for ours, theirs in zip(mixed()[:2], both_ways(*pair), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        for mine, other in zip(mixed()[:2], both_ways(*pair), strict=True):
+            np.testing.assert_array_equal(mine, other)
         report(f"released algorithm, {size}", *compare(mixed, partial(both_ways, *pair), 3))
         report(
             f"  with one connectivity, {size}",
             *compare(partial(critical_components, *pair), partial(both_ways, *pair), 3),
         )
-        for ours, theirs in zip(critical_components(*pair)[:2], with_scipy(*pair), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        report(f"SciPy and NumPy, {size}", *compare(partial(critical_components, *pair), partial(with_scipy, *pair), 51))
+        for mine, other in zip(critical_components(*pair)[:2], with_scipy(*pair), strict=True):
+            np.testing.assert_array_equal(mine, other)
+        ours = partial(critical_components, *pair)
+        report(f"SciPy and NumPy, {size}", *compare(ours, partial(with_scipy, *pair), 31))
 
     input, target = make((4, 1, 512, 512), 0.02)
     logits = torch.from_numpy(input) * 4.0 - 2 + 0.5 * torch.randn(input.shape)

@@ -29,16 +29,15 @@ def label_components(keys: NDArray[Any], out: NDArray[np.int32], connectivity: i
         out: int32 of the same shape, zeros.
         connectivity: 1 to 3; the connectivity of an image is that of a volume of one plane.
     """
-    return int(_label(keys, out, connectivity))
+    return int(_label(keys.shape, *find_runs(keys), out, connectivity))
 
 
 @jit
-def _label(keys: Any, out: Any, connectivity: Any) -> Any:
-    first, start, end, key = find_runs(keys)
+def _label(shape: Any, first: Any, start: Any, end: Any, key: Any, out: Any, connectivity: Any) -> Any:
     parent = np.arange(len(start))
-    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * keys.shape[2] + 4, 2), np.int64)
-    _join_equal(keys.shape, first, start, end, key, connectivity, parent, rows, pairs)
-    return _number(keys.shape, first, start, end, parent, out)
+    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
+    _join_equal(shape, first, start, end, key, connectivity, parent, rows, pairs)
+    return _number(shape, first, start, end, parent, out)
 
 
 @jit_loop

@@ -65,7 +65,10 @@ def _of_masks(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     keys = np.empty(input.shape, np.uint8)
     _write_binary_keys(input.view(np.uint8), target.view(np.uint8), keys)
-    kinds = keys.reshape(-1)[_mark_critical(keys, splits, merges, _OBJECT[keys.dtype], *options, as_released=False)]
+    found = _mark_critical(
+        keys.shape, *find_runs(keys), splits, merges, _OBJECT[keys.dtype], *options, as_released=False
+    )
+    kinds = keys.reshape(-1)[found]
     return np.array([(kinds == _MISSED).sum()]), np.array([(kinds == _INVENTED).sum()])
 
 
@@ -92,7 +95,7 @@ def _of_objects(
     keys = as_keys(ids, 2)
     keys |= mistakes
     as_released = mixed and classes is None and mask is None
-    found = _mark_critical(keys, critical, critical, _OBJECT[keys.dtype], *options, as_released)
+    found = _mark_critical(keys.shape, *find_runs(keys), critical, critical, _OBJECT[keys.dtype], *options, as_released)
     if classes is None:
         return np.array([len(found)])
     return np.bincount(reference.reshape(-1)[found].astype(np.int64), minlength=classes)
@@ -117,7 +120,11 @@ def _write_binary_keys(input: Any, target: Any, keys: Any) -> Any:
 
 @jit
 def _mark_critical(
-    keys: Any,
+    shape: Any,
+    first: Any,
+    start: Any,
+    end: Any,
+    key: Any,
     missed: Any,
     invented: Any,
     of_object: Any,
@@ -130,15 +137,14 @@ def _mark_critical(
     What is invented, in keys of masks, goes to zeros of its own. As released, the remainder does not tell objects
     apart.
     """
-    first, start, end, key = find_runs(keys)
     parent = np.arange(len(start))
     touched = np.full(len(start), _NONE)
-    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * keys.shape[2] + 4, 2), np.int64)
+    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
     touching = np.empty((len(start), 2), np.int32)  # enough unless nearly all is wrong
     if as_released:
         _join_neighbours_in_rows(first, start, end, key, parent)
     count = _join(
-        keys.shape, first, start, end, key, of_object, object_connectivity, mistake_connectivity, as_released, parent,
+        shape, first, start, end, key, of_object, object_connectivity, mistake_connectivity, as_released, parent,
         rows, pairs, touching,
     )  # fmt: skip
     _touch_in_rows(first, start, end, key, of_object, parent, touched)
@@ -146,9 +152,9 @@ def _mark_critical(
         for k in range(count):
             _note(parent, touched, touching[k, 0], touching[k, 1])
     else:
-        _touch(keys.shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
+        _touch(shape, first, start, end, key, of_object, mistake_connectivity, parent, touched, rows, pairs)
     found = np.empty(len(start), np.int64)
-    return found[: _mark(keys.shape, first, start, end, key, parent, touched, missed, invented, found)].copy()
+    return found[: _mark(shape, first, start, end, key, parent, touched, missed, invented, found)].copy()
 
 
 @jit_loop

@@ -7,53 +7,59 @@ least ``|dz| + |dy|``, and under one more also across a diagonal in x.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop
+from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
+
+_1 = np.uint64(1)
 
 
-@jit
-def find_runs(keys: Any) -> Any:
-    """List the runs of keys (Z, Y, X): where they start and end in x, their keys, and the first run of each row."""
+class Runs(NamedTuple):
+    """The runs of keys (Z, Y, X), in raster order."""
+
+    first: NDArray[np.int64]  # the first run of each row, and one past the last
+    start: NDArray[np.int32]  # in x
+    end: NDArray[np.int32]  # one past the last voxel
+    key: NDArray[Any]
+
+
+def find_runs(keys: NDArray[Any]) -> Runs:
+    """List the runs of keys (Z, Y, X) other than 0."""
+    changes = np.ones(keys.shape, np.bool_)  # the first voxel of a row counts as a change
+    np.not_equal(keys[..., 1:], keys[..., :-1], out=changes[..., 1:])
+    bits = np.packbits(changes.reshape(-1), bitorder="little")
+    bits = np.append(bits, np.zeros(-len(bits) % 8, np.uint8)).view("<u8").astype(np.uint64, copy=False)
+    np.logical_and(changes, keys, out=changes)
+    count = np.count_nonzero(changes)
     first = np.zeros(keys.shape[0] * keys.shape[1] + 1, np.int64)
-    _count_runs(keys, first)
-    count = first[-1]
-    start, end, key = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, keys.dtype)
-    _list_runs(keys, first, np.empty(keys.shape[2] + 1, np.int32), start, end, key)
-    return first, start, end, key
+    runs = Runs(first, np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, keys.dtype))
+    _list_runs(bits, keys.reshape(-1), keys.shape[2], *runs)
+    return runs
 
 
 @jit_loop
-def _count_runs(keys: Any, first: Any) -> Any:
-    depth, height, width = keys.shape
-    for z in range(depth):
-        for y in range(height):
-            line = keys[z, y]
-            count = int(line[0] != 0)
-            for x in range(1, width):
-                count += int(line[x] != line[x - 1]) & int(line[x] != 0)
-            first[z * height + y + 1] = first[z * height + y] + count
-
-
-@jit_loop
-def _list_runs(keys: Any, first: Any, changes: Any, start: Any, end: Any, key: Any) -> Any:
-    depth, height, width = keys.shape
-    for z in range(depth):
-        for y in range(height):
-            k, line = first[z * height + y], keys[z, y]
-            if k == first[z * height + y + 1]:
-                continue
-            changes[0], count = 0, 1
-            for x in range(1, width):  # without a branch, which noise would have mispredicted
-                changes[count] = x
-                count += int(line[x] != line[x - 1])
-            changes[count] = width
-            for n in range(count):
-                if line[changes[n]] != 0:
-                    start[k], end[k], key[k] = changes[n], changes[n + 1], line[changes[n]]
-                    k += 1
+def _list_runs(bits: Any, keys: Any, width: Any, first: Any, start: Any, end: Any, key: Any) -> Any:
+    count, row, is_open = 0, 0, False
+    for block in range(len(bits)):
+        rest = bits[block]
+        while rest:
+            position = 64 * block + np.int64(lowest_bit(rest))
+            rest &= rest - _1
+            if is_open:
+                end[count - 1] = position - row * width  # the width itself where the next row begins
+            if position >= (row + 1) * width:
+                row += 1
+                first[row] = count
+            is_open = keys[position] != 0
+            if is_open:
+                start[count], key[count] = position - row * width, keys[position]
+                count += 1
+    if is_open:
+        end[count - 1] = width
+    first[row + 1] = count
 
 
 @jit_loop
