@@ -10,7 +10,14 @@ from monai_topoloss.losses import (
     SupervoxelAffinityLoss,
     SupervoxelLoss,
 )
-from monai_topoloss.topology import critical_components, label_components, skeletonize, tubed_skeleton
+from monai_topoloss.topology import (
+    betti_numbers,
+    critical_components,
+    euler_number,
+    label_components,
+    skeletonize,
+    tubed_skeleton,
+)
 from monai_topoloss.transforms import (
     CriticalComponents,
     CriticalComponentsD,
@@ -50,7 +57,9 @@ __all__ = [
     "TubedSkeletonizeD",
     "TubedSkeletonizeDict",
     "TubedSkeletonized",
+    "betti_numbers",
     "critical_components",
+    "euler_number",
     "label_components",
     "skeletonize",
     "tubed_skeleton",

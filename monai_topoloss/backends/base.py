@@ -60,3 +60,11 @@ class Backend(Protocol):
     ) -> Critical:
         """Find critical components of items ``(N, *spatial)`` of bool or ids from 0 on."""
         ...
+
+    def betti_numbers(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """Count components, tunnels and in 3-D cavities of items, bool ``(N, *spatial)``: int64 ``(N, ndim)``."""
+        ...
+
+    def euler_number(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """Return the Euler characteristic of items, bool ``(N, *spatial)``: int64 ``(N,)``."""
+        ...

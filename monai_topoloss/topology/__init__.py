@@ -1,5 +1,6 @@
 """Pure functions on masks, labels and predictions; tensors and arrays in, the same kind out, never differentiable."""
 
+from monai_topoloss.topology.betti import betti_numbers, euler_number
 from monai_topoloss.topology.components import Components, label_components
 from monai_topoloss.topology.critical import CriticalComponentsResult, critical_components
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
@@ -7,7 +8,9 @@ from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
 __all__ = [
     "Components",
     "CriticalComponentsResult",
+    "betti_numbers",
     "critical_components",
+    "euler_number",
     "label_components",
     "skeletonize",
     "tubed_skeleton",

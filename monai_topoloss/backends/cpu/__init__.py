@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.base import Critical
-from monai_topoloss.backends.cpu import components, critical, skeleton
+from monai_topoloss.backends.cpu import betti, components, critical, skeleton
 from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
@@ -84,6 +84,28 @@ class CpuBackend:
         for_each(find, range(len(inputs) if inputs.size else 0))
         splits, merges = (_to_tensor(mask.reshape(input.shape), input) for mask in masks)
         return Critical(splits, merges, *(_to_tensor(count, input) for count in counts))
+
+    def betti_numbers(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """See `Backend.betti_numbers`."""
+        items, ndim = _as_volumes(mask), mask.ndim - 1
+        numbers = np.zeros((len(items), ndim), np.int64)
+
+        def count(index: int) -> None:
+            numbers[index] = betti.betti_numbers(items[index], connectivity, ndim)
+
+        for_each(count, range(len(items) if items.size else 0))
+        return _to_tensor(numbers, mask)
+
+    def euler_number(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """See `Backend.euler_number`."""
+        items = _as_volumes(mask)
+        numbers = np.zeros(len(items), np.int64)
+
+        def count(index: int) -> None:
+            numbers[index] = betti.euler_number(items[index], connectivity)
+
+        for_each(count, range(len(items) if items.size else 0))
+        return _to_tensor(numbers, mask)
 
 
 BACKEND = CpuBackend()
