@@ -167,7 +167,7 @@ def check_class_ids(
         label = label.masked_fill(has_id(label, ignore_index), 0)
     if label.is_floating_point() and label.frac().any():  # NaN for infinity, and then true
         hint = "labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)"
-        if name in ("input", "img"):
+        if name in ("input", "img", "y_pred"):
             hint = "a prediction has to be made discrete first, by a threshold or argmax"
         raise ValueError(f"Expected `{name}` to hold class ids, which are whole numbers, got others; {hint}.")
     if num_classes is None and label.dtype == torch.uint8:
@@ -475,3 +475,35 @@ def check_skeleton_in_label(agreement: Tensor) -> None:
             f"Expected `skeleton` to lie in the classes of `target`, got one that does at {share:.0%} of its voxels;"
             " every random transform of the label has to get the skeleton's key too."
         )
+
+
+def check_one_hot(name: str, tensor: Tensor) -> None:
+    """Check the rank of ``(B, C, *spatial)`` segmentations."""
+    if tensor.ndim not in (4, 5):
+        raise ValueError(f"Expected `{name}` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(tensor.shape)}.")
+
+
+def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
+    """Check which Betti number is asked for."""
+    options = (*range(spatial_dims), "sum", "euler")
+    if isinstance(kind, bool) or kind not in options:
+        raise ValueError(f"Expected `kind` to be one of {', '.join(map(repr, options))}, got {kind!r}.")
+
+
+def check_patches(
+    patch_size: int | Sequence[int] | None, stride: int | Sequence[int] | None, spatial: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Return size and step of patches along each axis, no larger than the image."""
+    if patch_size is None:
+        if stride is not None:
+            raise ValueError(f"Expected `stride` with `patch_size` only, got {stride}.")
+        return list(spatial), list(spatial)
+    sizes = []
+    for name, value in (("patch_size", patch_size), ("stride", patch_size if stride is None else stride)):
+        size = [value] * len(spatial) if isinstance(value, int) else list(value)
+        for number in size:
+            check_int(name, number, minimum=1)
+        if len(size) != len(spatial):
+            raise ValueError(f"Expected `{name}` to be one number or {len(spatial)}, got {size}.")
+        sizes.append(size)
+    return [min(p, n) for p, n in zip(sizes[0], spatial, strict=True)], sizes[1]

@@ -1,0 +1,14 @@
+"""Metrics in MONAI's vocabulary: a function for a batch, and a class that collects over a data set."""
+
+from monai_topoloss.metrics.betti_error import BettiErrorMetric, compute_betti_error
+from monai_topoloss.metrics.centerline_dice import CenterlineDiceMetric, compute_centerline_dice
+from monai_topoloss.metrics.critical_error import CriticalErrorMetric, compute_critical_error
+
+__all__ = [
+    "BettiErrorMetric",
+    "CenterlineDiceMetric",
+    "CriticalErrorMetric",
+    "compute_betti_error",
+    "compute_centerline_dice",
+    "compute_critical_error",
+]

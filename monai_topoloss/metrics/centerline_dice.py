@@ -1,0 +1,139 @@
+"""Centreline Dice: do the centrelines of prediction and label lie within each other?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.utils import MetricReduction
+from torch import Tensor
+
+from monai_topoloss._checks import check_option
+from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
+from monai_topoloss.topology import skeletonize
+
+__all__ = ["CenterlineDiceMetric", "compute_centerline_dice"]
+
+_SCORES = ("cldice", "precision", "sensitivity")
+
+
+def compute_centerline_dice(
+    y_pred: Tensor,
+    y: Tensor,
+    include_background: bool = False,
+    ignore_empty: bool = True,
+    score: str = "cldice",
+    method: str | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    r"""Compute the centreline Dice of each image and channel.
+
+    .. math::
+
+        T_{prec} = \frac{|S_P \cap V_L|}{|S_P|}, \qquad T_{sens} = \frac{|S_L \cap V_P|}{|S_L|}, \qquad
+        \mathrm{clDice} = \frac{2\, T_{prec} T_{sens}}{T_{prec} + T_{sens}}
+
+    with the voxels V and the skeletons S of prediction and label, see `monai_topoloss.topology.skeletonize`.
+
+    Args:
+        y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
+        y: label, likewise and of the same shape.
+        include_background: whether channel 0 of several counts.
+        ignore_empty: give NaN where the label is empty. Otherwise such a channel scores 1 if the prediction is empty
+            too, and 0 if not.
+        score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
+            label that is not empty scores 0 in all.
+        method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        backend: where to compute, ``"auto"`` follows the prediction.
+
+    Returns:
+        The score from 0 to 1, float32 ``(B, C)``, or without the background of several channels ``(B, C - 1)``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no tensor.
+        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, or values are not 0 and 1.
+
+    Example:
+        >>> import torch
+        >>> line = torch.zeros(1, 1, 5, 9)
+        >>> line[..., 2, :] = 1
+        >>> half = line.clone()
+        >>> half[..., 5:] = 0
+        >>> compute_centerline_dice(half, line, score="precision").item()
+        1.0
+
+    References:
+        S. Shit, J. C. Paetzold et al., clDice - a Novel Topology-Preserving Loss Function for Tubular Structure
+        Segmentation, CVPR 2021.
+    """
+    check_option("score", score, _SCORES)
+    prediction, label = prepare(y_pred, y, include_background=include_background)
+    options: dict[str, Any] = {"method": method, "spatial_dims": prediction.ndim - 2, "backend": backend}
+    precision = _share_within(skeletonize(prediction, **options), label)
+    sensitivity = _share_within(skeletonize(label, **options), prediction)
+    if score == "cldice":
+        values = 2 * precision * sensitivity / (precision + sensitivity).clamp(min=1e-8)
+    else:
+        values = precision if score == "precision" else sensitivity
+    both_empty = ~(prediction | label).flatten(2).any(dim=2)
+    return set_empty_to_nan(values.masked_fill(both_empty, 1), label, ignore_empty=ignore_empty)
+
+
+def _share_within(skeleton: Tensor, mask: Tensor) -> Tensor:
+    """Share of the skeleton's voxels that are in the mask, ``(B, C)``; 0 if there are none."""
+    inside = (skeleton & mask).flatten(2).sum(dim=2).float()
+    return inside / skeleton.flatten(2).sum(dim=2).clamp(min=1)
+
+
+class CenterlineDiceMetric(OneHotMetric):
+    """Centreline Dice over a data set, see `compute_centerline_dice`.
+
+    Args:
+        include_background: whether channel 0 of several counts.
+        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
+        get_not_nans: return how many values there are besides the reduced value.
+        ignore_empty: leave out images and channels whose label is empty.
+        score: see `compute_centerline_dice`.
+        method: see `compute_centerline_dice`.
+        backend: see `compute_centerline_dice`.
+
+    Example:
+        >>> import torch
+        >>> metric = CenterlineDiceMetric()
+        >>> line = torch.zeros(1, 1, 5, 9)
+        >>> line[..., 2, :] = 1
+        >>> _ = metric(line, line)
+        >>> metric.aggregate().item()
+        1.0
+    """
+
+    def __init__(
+        self,
+        include_background: bool = False,
+        reduction: MetricReduction | str = MetricReduction.MEAN,
+        get_not_nans: bool = False,
+        ignore_empty: bool = True,
+        score: str = "cldice",
+        method: str | None = None,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(
+            include_background=include_background,
+            reduction=reduction,
+            get_not_nans=get_not_nans,
+            ignore_empty=ignore_empty,
+        )
+        check_option("score", score, _SCORES)
+        self.score = score
+        self.method = method
+        self.backend = backend
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        return compute_centerline_dice(
+            y_pred,
+            y,
+            include_background=self.include_background,
+            ignore_empty=self.ignore_empty,
+            score=self.score,
+            method=self.method,
+            backend=self.backend,
+        )

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.morphology import skeletonize
+
+from monai_topoloss.metrics import CenterlineDiceMetric, compute_centerline_dice
+from tests.images import KINDS, random_mask
+
+
+def by_scikit_image(pred, label):
+    pred_skeleton, label_skeleton = skeletonize(pred), skeletonize(label)
+    # scikit-image's skeleton of a solid block is empty.
+    precision = (pred_skeleton & label).sum() / max(pred_skeleton.sum(), 1)
+    sensitivity = (label_skeleton & pred).sum() / max(label_skeleton.sum(), 1)
+    total = precision + sensitivity
+    return [2 * precision * sensitivity / total if total else 0.0, precision, sensitivity]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("empty", "plane", "column")])
+@pytest.mark.parametrize("seed", range(3))
+def test_against_scikit_image(ndim, kind, seed, device):
+    label = random_mask(kind, ndim, seed)
+    pred = label ^ (np.random.default_rng(seed).random(label.shape) < 0.1)
+    if not label.any():
+        pytest.skip("nothing to find")
+    batch = [torch.from_numpy(x)[None, None].to(device) for x in (pred, label)]
+    method = "lee_skimage" if ndim == 3 else None  # what scikit-image computes
+    for score, expected in zip(("cldice", "precision", "sensitivity"), by_scikit_image(pred, label), strict=True):
+        found = compute_centerline_dice(*batch, score=score, method=method)
+        np.testing.assert_allclose(found.item(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_identical_masks_score_exactly_one(ndim, seed):
+    mask = torch.from_numpy(random_mask("noise", ndim, seed))[None, None]
+    for score in ("cldice", "precision", "sensitivity"):
+        assert compute_centerline_dice(mask, mask, ignore_empty=False, score=score) == 1
+
+
+def test_empty_masks():
+    empty, full = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    assert compute_centerline_dice(empty, full) == 0
+    assert compute_centerline_dice(full, empty).isnan()
+    assert compute_centerline_dice(full, empty, ignore_empty=False) == 0
+    assert compute_centerline_dice(empty, empty, ignore_empty=False) == 1
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match="Expected `score` to be one of 'cldice', 'precision', 'sensitivity'"):
+        CenterlineDiceMetric(score="recall")

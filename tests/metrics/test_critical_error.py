@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from monai_topoloss.metrics import CriticalErrorMetric, compute_critical_error
+from tests.oracles import supervoxel
+
+
+@pytest.mark.parametrize("shape", [(12, 13), (6, 5, 7)])
+@pytest.mark.parametrize("connectivity", [1, None])
+@pytest.mark.parametrize("seed", range(5))
+def test_against_the_definition(shape, connectivity, seed):
+    rng = np.random.default_rng(seed)
+    label = rng.random(shape) < 0.5
+    pred = label ^ (rng.random(shape) < 0.2)
+    ids = label.astype(int), pred.astype(int)
+    used = connectivity or len(shape)
+    splits, broken = supervoxel.linear(ids[0], ids[1], used)
+    merges, joined = supervoxel.linear(ids[1], ids[0], used)
+    objects = ndimage.label(label, supervoxel.structure(len(shape), used))[1]
+    expected = {
+        "splits": len(broken),
+        "merges": len(joined),
+        "splits_per_object": len(broken) / objects,
+        "merges_per_object": len(joined) / objects,
+        "fraction": (splits | merges).mean(),
+    }
+    batch = [torch.from_numpy(x)[None, None] for x in (pred, label)]
+    for kind, value in expected.items():
+        found = compute_critical_error(*batch, kind=kind, connectivity=connectivity)
+        np.testing.assert_allclose(found.item(), value, rtol=1e-6)
+
+
+def test_a_label_without_objects():
+    found = compute_critical_error(torch.ones(1, 1, 5, 5), torch.zeros(1, 1, 5, 5), kind="merges_per_object")
+    assert found == 1
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match="Expected `kind` to be one of 'splits', 'merges', 'splits_per_object'"):
+        CriticalErrorMetric(kind="errors")
+    with pytest.raises(ValueError, match="Expected `connectivity` from 1 to 2"):
+        compute_critical_error(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 5, 5), connectivity=3)
