@@ -11,12 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from ignite.engine import Events
-from monai.data import DataLoader, MetaTensor
-from monai.engines import SupervisedEvaluator
-from monai.handlers import CheckpointSaver, IgniteMetricHandler, MetricsSaver, from_engine
-from monai.transforms import AsDiscreted
-from torch import nn
+from monai.data import MetaTensor
 
 from monai_topoloss.metrics import (
     BettiErrorMetric,
@@ -124,35 +119,3 @@ def test_two_processes_equal_one():
         mp.spawn(collect_in_a_process, (folder,), nprocs=2)
         for rank in range(2):
             torch.testing.assert_close(torch.load(Path(folder) / f"{rank}.pt"), expected)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_in_monais_evaluator(tmp_path):
-    """As key metric with a checkpoint, and in MONAI's report."""
-    image, label = make_pair((4, 1, 16, 16))
-    items = [{"image": i, "label": (x > 0).float()} for i, x in zip(image, label, strict=True)]
-    network = nn.Conv2d(1, 2, 1)
-    transform = from_engine(["pred", "label"])
-    metrics = {
-        "betti": IgniteMetricHandler(metric_fn=BettiErrorMetric(), output_transform=transform, save_details=True),
-        "splits": IgniteMetricHandler(metric_fn=CriticalErrorMetric(), output_transform=transform),
-    }
-    evaluator = SupervisedEvaluator(
-        device="cpu",
-        val_data_loader=DataLoader(items, batch_size=2),
-        network=network,
-        postprocessing=AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2),
-        key_val_metric={"cldice": IgniteMetricHandler(metric_fn=CenterlineDiceMetric(), output_transform=transform)},
-        additional_metrics=metrics,
-        val_handlers=[
-            CheckpointSaver(str(tmp_path), {"network": network}, save_key_metric=True),
-            MetricsSaver(str(tmp_path), metrics="*", metric_details="*"),
-        ],
-    )
-    evaluator.add_event_handler(Events.EPOCH_STARTED, lambda: None)
-    evaluator.run()
-    assert set(evaluator.state.metrics) == {"cldice", "betti", "splits"}
-    assert list(tmp_path.glob("*key_metric*.pt"))
-    assert "betti" in (tmp_path / "metrics.csv").read_text()
-    assert len((tmp_path / "betti_raw.csv").read_text().splitlines()) == 5
