@@ -66,7 +66,7 @@ def _fill(stream: Any, tail: Any, words: Any, layout: Any) -> Any:
                 position = first + x
                 k, shift = position >> 6, _U(position & 63)
                 low, high = _read(stream, tail, k), _read(stream, tail, k + 1)
-                if shift and low | high == _0:
+                if (shift or x == 0) and low | high == _0:
                     continue
                 word = (low >> shift) | ((high << _1) << (_63 - shift))
                 before = _0
