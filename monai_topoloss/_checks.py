@@ -39,7 +39,7 @@ def check_tensor(name: str, value: Any) -> Tensor:
             value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
         # A flipped axis of length 1 has a negative step in an array that counts as contiguous.
         fits = value.flags.writeable and all(step >= 0 for step in value.strides)
-        value = torch.from_numpy(value if fits else value.copy())
+        return _as_computable(torch.from_numpy(value if fits else value.copy()))
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")

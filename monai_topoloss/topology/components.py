@@ -10,7 +10,7 @@ from torch import Tensor
 
 from monai_topoloss._checks import check_class_ids, check_connectivity, check_spatial_dims, check_tensor, like
 from monai_topoloss.backends import backend_for
-from monai_topoloss.topology._items import as_ids, as_items
+from monai_topoloss.topology._items import as_ids, as_items, from_items
 
 __all__ = ["Components", "label_components"]
 
@@ -66,6 +66,6 @@ def label_components(
     labels, counts = backend_for(tensor, backend).label_components(items, connectivity=connectivity)
     lead = tensor.shape[: tensor.ndim - spatial_dims]
     return Components(
-        like(labels.reshape(tensor.shape), image),
+        like(from_items(labels, tensor), image),
         like(counts.reshape(lead), image, is_image=False),
     )

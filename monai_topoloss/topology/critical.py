@@ -21,7 +21,7 @@ from monai_topoloss._checks import (
 )
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
-from monai_topoloss.topology._items import as_ids, as_items
+from monai_topoloss.topology._items import as_ids, as_items, from_items
 
 __all__ = ["CriticalComponentsResult", "critical_components"]
 
@@ -139,6 +139,6 @@ def critical_components(
     else:
         counts = (count[:, 1:].reshape(*lead, num_classes - 1) for count in (found.n_splits, found.n_merges))
     return CriticalComponentsResult(
-        *(like(mask.reshape(image.shape), input) for mask in (found.splits, found.merges)),
+        *(like(from_items(mask, image), input) for mask in (found.splits, found.merges)),
         *(like(count, input, is_image=False) for count in counts),
     )

@@ -19,7 +19,7 @@ from monai_topoloss._checks import (
 )
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
-from monai_topoloss.topology._items import as_items
+from monai_topoloss.topology._items import as_items, from_items
 
 __all__ = ["RADIUS", "skeletonize", "tubed_skeleton"]
 
@@ -72,7 +72,7 @@ def skeletonize(
     method = check_method(method, spatial_dims)
     items = as_items(tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims)
     skeleton = backend_for(tensor, backend).skeletonize(items, method=method)
-    return cast(NdarrayTensor, like(skeleton.reshape(tensor.shape), mask))
+    return cast(NdarrayTensor, like(from_items(skeleton, tensor), mask))
 
 
 def tubed_skeleton(
@@ -136,4 +136,4 @@ def tubed_skeleton(
     method = check_method(method, spatial_dims)
     items = as_items(tensor, spatial_dims)
     tubes = backend_for(tensor, backend).tubed_skeleton(items, radius=radius, per_class=per_class, method=method)
-    return cast(NdarrayTensor, like(tubes.reshape(tensor.shape), label, same_dtype=True))
+    return cast(NdarrayTensor, like(from_items(tubes, tensor), label, same_dtype=True))

@@ -50,6 +50,8 @@ def train_in_a_process(rank, folder):
     SupervoxelLoss(softmax=True)(parallel(images), labels).backward()
     result["supervoxel"] = [p.grad.clone() for p in network.parameters()]
     torch.save(result, f"{folder}/{rank}.pt")
+    del parallel  # it must not outlive the group
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -104,6 +104,7 @@ def collect_in_a_process(rank, folder):
         each(pred[share], label[share])
         result.append(each.aggregate())
     torch.save(result, f"{folder}/{rank}.pt")
+    dist.barrier()
     dist.destroy_process_group()
 
 
