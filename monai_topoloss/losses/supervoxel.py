@@ -6,6 +6,7 @@ Loss Function, AAAI 2025, arXiv 2501.01022.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -66,7 +67,7 @@ def weigh_critical(loss: Tensor, splits: Tensor, merges: Tensor, alpha: float, b
     return loss * weight
 
 
-class CriticalLoss(_Loss):
+class CriticalLoss(_Loss, ABC):
     """What the losses have in common that weigh critical components; see `SupervoxelLoss` for the arguments."""
 
     def __init__(
@@ -133,8 +134,9 @@ class CriticalLoss(_Loss):
         found = cast(CriticalComponentsResult, found)
         return SupervoxelLossOutput(loss, cast(Tensor, found.n_splits), cast(Tensor, found.n_merges))
 
+    @abstractmethod
     def _compute(self, input: Tensor, target: Any, *, search: bool) -> tuple[Tensor, CriticalComponentsResult | None]:
-        raise NotImplementedError
+        """Return the loss, and the critical components if they are searched."""
 
 
 class SupervoxelLoss(CriticalLoss):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
 from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout
+from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout, pack
 
 _U = np.uint64
 _0, _1, _2, _61, _62 = (_U(i) for i in (0, 1, 2, 61, 62))
@@ -27,8 +27,10 @@ def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_c
     flat_out, flat_label = out.reshape(-1).view(raw), label.reshape(-1).view(raw)
     if per_class:
         for value in np.unique(label[label != 0]):
-            words, layout = _thin(label == value, method)
-            _copy_where(flat_out, flat_label, _dilate(words, layout, radius), layout, value.view(raw))
+            mask = label == value
+            words, layout = _thin(mask, method)
+            inside, _ = pack(mask, layout.border)
+            _copy(flat_out, flat_label, _dilate(words, layout, radius) & inside, layout)
     else:
         foreground = label if label.dtype.kind in "bui" else label != 0
         words, layout = _thin(foreground, method)
@@ -123,19 +125,3 @@ def _copy(out: Any, label: Any, words: Any, layout: Any) -> Any:
                     i = first + w * PAYLOAD + np.int64(lowest_bit(rest))
                     rest &= rest - _1
                     out[i] = label[i]
-
-
-@jit_loop
-def _copy_where(out: Any, label: Any, words: Any, layout: Any, value: Any) -> Any:
-    """Copy the label at those voxels of the words where it has a value."""
-    for z in range(layout.depth):
-        for y in range(layout.height):
-            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
-            first = (z * layout.height + y) * layout.width - 1
-            for w in range(layout.row):
-                rest = words[start + w] & INSIDE
-                while rest:
-                    i = first + w * PAYLOAD + np.int64(lowest_bit(rest))
-                    rest &= rest - _1
-                    if label[i] == value:
-                        out[i] = value
