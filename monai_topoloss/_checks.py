@@ -483,6 +483,14 @@ def check_one_hot(name: str, tensor: Tensor) -> None:
         raise ValueError(f"Expected `{name}` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(tensor.shape)}.")
 
 
+def check_instance_maps(name: str, tensor: Tensor) -> None:
+    """Check that maps of instances have one channel."""
+    if tensor.shape[1] != 1:
+        raise ValueError(
+            f"Expected `{name}` of shape (B, 1, *spatial) for `instances=True`, got {tuple(tensor.shape)}."
+        )
+
+
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
     """Check which Betti number is asked for."""
     options = (*range(spatial_dims), "sum", "euler")

@@ -17,6 +17,16 @@ class Critical(NamedTuple):
     n_merges: Tensor
 
 
+class PartitionErrors(NamedTuple):
+    """How the segments of inputs differ from those of targets, float64 ``(N,)``."""
+
+    splits: Tensor  # H(input | target) in bits
+    merges: Tensor  # H(target | input)
+    rand_error: Tensor  # adapted
+    precision: Tensor  # share of the input's pairs of voxels, in one segment, that are a pair of the target
+    recall: Tensor  # and the other way round
+
+
 class Backend(Protocol):
     """Topology of a batch of images, one implementation per kind of device.
 
@@ -67,4 +77,11 @@ class Backend(Protocol):
 
     def euler_number(self, mask: Tensor, *, connectivity: int) -> Tensor:
         """Return the Euler characteristic of items, bool ``(N, *spatial)``: int64 ``(N,)``."""
+        ...
+
+    def compare_partitions(self, input: Tensor, target: Tensor, *, foreground_only: bool) -> PartitionErrors:
+        """Compare items ``(N, *spatial)`` of ids from 0 on; ``foreground_only`` where the target is not 0.
+
+        No voxels, or no pairs, have no errors.
+        """
         ...

@@ -1,7 +1,21 @@
 """Ignite handlers."""
 
 from monai_topoloss.handlers.loss_weight_schedule import LossWeightSchedule
-from monai_topoloss.handlers.metrics import BettiError, CenterlineDice, CriticalError
+from monai_topoloss.handlers.metrics import (
+    AdaptedRandError,
+    BettiError,
+    CenterlineDice,
+    CriticalError,
+    VariationOfInformation,
+)
 from monai_topoloss.handlers.restore_label import RestoreLabel
 
-__all__ = ["BettiError", "CenterlineDice", "CriticalError", "LossWeightSchedule", "RestoreLabel"]
+__all__ = [
+    "AdaptedRandError",
+    "BettiError",
+    "CenterlineDice",
+    "CriticalError",
+    "LossWeightSchedule",
+    "RestoreLabel",
+    "VariationOfInformation",
+]

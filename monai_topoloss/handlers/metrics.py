@@ -12,9 +12,15 @@ from typing import Any
 from monai.handlers import IgniteMetricHandler
 from monai.utils import MetricReduction
 
-from monai_topoloss.metrics import BettiErrorMetric, CenterlineDiceMetric, CriticalErrorMetric
+from monai_topoloss.metrics import (
+    AdaptedRandErrorMetric,
+    BettiErrorMetric,
+    CenterlineDiceMetric,
+    CriticalErrorMetric,
+    VariationOfInformationMetric,
+)
 
-__all__ = ["BettiError", "CenterlineDice", "CriticalError"]
+__all__ = ["AdaptedRandError", "BettiError", "CenterlineDice", "CriticalError", "VariationOfInformation"]
 
 
 def _identity(output: Any) -> Any:
@@ -130,6 +136,90 @@ class CriticalError(IgniteMetricHandler):
             reduction=reduction,
             ignore_empty=ignore_empty,
             kind=kind,
+            connectivity=connectivity,
+            backend=backend,
+        )
+        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
+
+
+class VariationOfInformation(IgniteMetricHandler):
+    """Variation of information in an evaluator, see `monai_topoloss.metrics.VariationOfInformationMetric`.
+
+    Args:
+        include_background: see the metric.
+        reduction: see the metric.
+        output_transform: takes prediction and label out of the engine's output.
+        save_details: keep the values of each image in ``engine.state.metric_details``.
+        ignore_empty: see the metric.
+        score: see the metric.
+        instances: see the metric.
+        foreground_only: see the metric.
+        connectivity: see the metric.
+        backend: see the metric.
+    """
+
+    def __init__(
+        self,
+        include_background: bool = False,
+        reduction: MetricReduction | str = MetricReduction.MEAN,
+        output_transform: Callable[..., Any] = _identity,
+        save_details: bool = True,
+        ignore_empty: bool = True,
+        score: str = "sum",
+        instances: bool = False,
+        foreground_only: bool = True,
+        connectivity: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        metric = VariationOfInformationMetric(
+            include_background=include_background,
+            reduction=reduction,
+            ignore_empty=ignore_empty,
+            score=score,
+            instances=instances,
+            foreground_only=foreground_only,
+            connectivity=connectivity,
+            backend=backend,
+        )
+        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
+
+
+class AdaptedRandError(IgniteMetricHandler):
+    """Adapted Rand error in an evaluator, see `monai_topoloss.metrics.AdaptedRandErrorMetric`.
+
+    Args:
+        include_background: see the metric.
+        reduction: see the metric.
+        output_transform: takes prediction and label out of the engine's output.
+        save_details: keep the values of each image in ``engine.state.metric_details``.
+        ignore_empty: see the metric.
+        score: see the metric.
+        instances: see the metric.
+        foreground_only: see the metric.
+        connectivity: see the metric.
+        backend: see the metric.
+    """
+
+    def __init__(
+        self,
+        include_background: bool = False,
+        reduction: MetricReduction | str = MetricReduction.MEAN,
+        output_transform: Callable[..., Any] = _identity,
+        save_details: bool = True,
+        ignore_empty: bool = True,
+        score: str = "error",
+        instances: bool = False,
+        foreground_only: bool = True,
+        connectivity: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        metric = AdaptedRandErrorMetric(
+            include_background=include_background,
+            reduction=reduction,
+            ignore_empty=ignore_empty,
+            score=score,
+            instances=instances,
+            foreground_only=foreground_only,
             connectivity=connectivity,
             backend=backend,
         )

@@ -12,14 +12,20 @@ from torch import Tensor
 from monai_topoloss._checks import check_class_ids, check_one_hot, check_same_device, check_same_shape, check_tensor
 
 
-def prepare(y_pred: Any, y: Any, *, include_background: bool) -> tuple[Tensor, Tensor]:
-    """Return prediction and label as bool, ``(B, C, *spatial)``, without the background unless it counts."""
+def check_pair(y_pred: Any, y: Any, *, num_classes: int | None) -> tuple[Tensor, Tensor]:
+    """Return prediction and label as tensors of ids, ``(B, C, *spatial)``."""
     prediction, label = check_tensor("y_pred", y_pred), check_tensor("y", y)
     check_one_hot("y_pred", prediction)
     check_same_shape("y", label, prediction, "y_pred")
     check_same_device("y", label, prediction)
     for name, tensor in (("y_pred", prediction), ("y", label)):
-        check_class_ids(name, tensor, num_classes=2)
+        check_class_ids(name, tensor, num_classes=num_classes)
+    return prediction, label
+
+
+def prepare(y_pred: Any, y: Any, *, include_background: bool) -> tuple[Tensor, Tensor]:
+    """Return prediction and label as bool, ``(B, C, *spatial)``, without the background unless it counts."""
+    prediction, label = check_pair(y_pred, y, num_classes=2)
     if not include_background:
         prediction, label = ignore_background(prediction, label)
     return prediction != 0, label != 0
@@ -27,7 +33,7 @@ def prepare(y_pred: Any, y: Any, *, include_background: bool) -> tuple[Tensor, T
 
 def set_empty_to_nan(values: Tensor, label: Tensor, *, ignore_empty: bool) -> Tensor:
     """Leave out images and channels whose label is empty: NaN counts for nothing in MONAI's reductions."""
-    return values.masked_fill(~label.flatten(2).any(dim=2), torch.nan) if ignore_empty else values
+    return values.masked_fill(~(label != 0).flatten(2).any(dim=2), torch.nan) if ignore_empty else values
 
 
 class OneHotMetric(CumulativeIterationMetric):

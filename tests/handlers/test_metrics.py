@@ -9,8 +9,20 @@ from monai.handlers import CheckpointSaver, MetricsSaver, from_engine
 from monai.transforms import AsDiscreted
 from torch import nn
 
-from monai_topoloss.handlers import BettiError, CenterlineDice, CriticalError
-from monai_topoloss.metrics import compute_betti_error, compute_centerline_dice, compute_critical_error
+from monai_topoloss.handlers import (
+    AdaptedRandError,
+    BettiError,
+    CenterlineDice,
+    CriticalError,
+    VariationOfInformation,
+)
+from monai_topoloss.metrics import (
+    compute_adapted_rand_error,
+    compute_betti_error,
+    compute_centerline_dice,
+    compute_critical_error,
+    compute_variation_of_information,
+)
 
 OPTIONS = [
     (CenterlineDice, compute_centerline_dice, {"score": "precision", "include_background": True}),
@@ -18,6 +30,9 @@ OPTIONS = [
     (BettiError, compute_betti_error, {"kind": 0, "patch_size": 8, "stride": 4, "connectivity": 1}),
     (BettiError, compute_betti_error, {"kind": "euler", "ignore_empty": True}),
     (CriticalError, compute_critical_error, {"kind": "merges_per_object", "connectivity": 1}),
+    (VariationOfInformation, compute_variation_of_information, {"score": "merge", "foreground_only": False}),
+    (VariationOfInformation, compute_variation_of_information, {"ignore_empty": False, "connectivity": 1}),
+    (AdaptedRandError, compute_adapted_rand_error, {"score": "recall", "include_background": True}),
 ]
 
 
@@ -60,6 +75,8 @@ def test_in_monais_evaluator(tmp_path):
         additional_metrics={
             "betti": BettiError(output_transform=transform),
             "splits": CriticalError(output_transform=transform),
+            "voi": VariationOfInformation(output_transform=transform),
+            "are": AdaptedRandError(output_transform=transform),
         },
         val_handlers=[
             CheckpointSaver(str(tmp_path), {"network": network}, save_key_metric=True),
@@ -67,7 +84,7 @@ def test_in_monais_evaluator(tmp_path):
         ],
     )
     evaluator.run()
-    assert set(evaluator.state.metrics) == {"cldice", "betti", "splits"}
+    assert set(evaluator.state.metrics) == {"cldice", "betti", "splits", "voi", "are"}
     assert list(tmp_path.glob("*key_metric*.pt"))
     assert "betti" in (tmp_path / "metrics.csv").read_text()
     assert len((tmp_path / "splits_raw.csv").read_text().splitlines()) == 5

@@ -14,18 +14,24 @@ import torch.multiprocessing as mp
 from monai.data import MetaTensor
 
 from monai_topoloss.metrics import (
+    AdaptedRandErrorMetric,
     BettiErrorMetric,
     CenterlineDiceMetric,
     CriticalErrorMetric,
+    VariationOfInformationMetric,
+    compute_adapted_rand_error,
     compute_betti_error,
     compute_centerline_dice,
     compute_critical_error,
+    compute_variation_of_information,
 )
 
 PAIRS = [
     (CenterlineDiceMetric, compute_centerline_dice),
     (BettiErrorMetric, compute_betti_error),
     (CriticalErrorMetric, compute_critical_error),
+    (VariationOfInformationMetric, compute_variation_of_information),
+    (AdaptedRandErrorMetric, compute_adapted_rand_error),
 ]
 
 

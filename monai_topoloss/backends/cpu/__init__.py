@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss.backends.base import Critical
-from monai_topoloss.backends.cpu import betti, components, critical, skeleton
+from monai_topoloss.backends.base import Critical, PartitionErrors
+from monai_topoloss.backends.cpu import betti, components, critical, partitions, skeleton
 from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
@@ -106,6 +106,14 @@ class CpuBackend:
 
         for_each(count, range(len(items) if items.size else 0))
         return _to_tensor(numbers, mask)
+
+    def compare_partitions(self, input: Tensor, target: Tensor, *, foreground_only: bool) -> PartitionErrors:
+        """See `Backend.compare_partitions`."""
+        inputs, targets = input.numpy(force=True), target.numpy(force=True)
+        errors = np.zeros((len(PartitionErrors._fields), len(inputs)))
+        for index, pair in enumerate(zip(inputs, targets, strict=True)):
+            errors[:, index] = partitions.compare_partitions(*pair, foreground_only=foreground_only)
+        return PartitionErrors(*(_to_tensor(error, input) for error in errors))
 
 
 BACKEND = CpuBackend()

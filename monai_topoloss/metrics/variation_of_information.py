@@ -1,0 +1,151 @@
+"""Variation of information: how much does one segmentation say about the other?"""
+
+from __future__ import annotations
+
+from monai.utils import MetricReduction
+from torch import Tensor
+
+from monai_topoloss._checks import check_option
+from monai_topoloss.metrics._base import OneHotMetric
+from monai_topoloss.metrics._objects import compare_objects
+
+__all__ = ["VariationOfInformationMetric", "compute_variation_of_information"]
+
+_SCORES = ("sum", "split", "merge")
+
+
+def compute_variation_of_information(
+    y_pred: Tensor,
+    y: Tensor,
+    include_background: bool = False,
+    ignore_empty: bool = True,
+    score: str = "sum",
+    instances: bool = False,
+    foreground_only: bool = True,
+    connectivity: int | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    r"""Compute the variation of information of each image and channel, in bits.
+
+    .. math::
+
+        \mathrm{VI} = H(P \mid L) + H(L \mid P), \qquad
+        H(P \mid L) = -\sum_{i, j} p_{ij} \log_2 \frac{p_{ij}}{\sum_k p_{kj}}
+
+    with the share :math:`p_{ij}` of voxels that are in object i of the prediction P and j of the label L. The first
+    term is high where objects of the label are split, the second where they are merged.
+
+    Args:
+        y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D,
+            whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
+        y: label, likewise and of the same shape.
+        include_background: whether channel 0 of several counts.
+        ignore_empty: give NaN where the label is empty.
+        score: ``"split"`` for :math:`H(P \mid L)`, ``"merge"`` for :math:`H(L \mid P)`, or ``"sum"``, which is the
+            variation of information.
+        instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
+            connected.
+        foreground_only: compare voxels of the label's objects only, as challenges of connectomics do. What the
+            prediction lacks of them is an object of its own there, and what it has outside of them does not count.
+            Otherwise all voxels are compared, and the background is an object.
+        connectivity: of components: in how many axes at once neighbours may differ. Default: all.
+        backend: where to compute, ``"auto"`` follows the prediction.
+
+    Returns:
+        The entropy, float32 ``(B, C)``, or without the background of several channels ``(B, C - 1)``. A label without
+        objects has nothing to compare with ``foreground_only``, and scores as if it were met.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no tensor.
+        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, masks hold other values than 0 and 1 or
+            instance maps such as are no ids, or ``score`` or ``connectivity`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> line = torch.zeros(1, 1, 5, 9)
+        >>> line[..., 2, :] = 1
+        >>> halves = line.clone()
+        >>> halves[..., 4] = 0
+        >>> round(compute_variation_of_information(halves, line).item(), 3)
+        1.392
+
+    References:
+        M. Meila, Comparing clusterings - an information based distance, Journal of Multivariate Analysis 98(5), 2007.
+    """
+    check_option("score", score, _SCORES)
+    errors = compare_objects(
+        y_pred,
+        y,
+        include_background=include_background,
+        ignore_empty=ignore_empty,
+        instances=instances,
+        foreground_only=foreground_only,
+        connectivity=connectivity,
+        backend=backend,
+    )
+    if score == "sum":
+        return errors.splits + errors.merges
+    return errors.splits if score == "split" else errors.merges
+
+
+class VariationOfInformationMetric(OneHotMetric):
+    """Variation of information over a data set, see `compute_variation_of_information`.
+
+    Args:
+        include_background: whether channel 0 of several counts.
+        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
+        get_not_nans: return how many values there are besides the reduced value.
+        ignore_empty: leave out images and channels whose label is empty.
+        score: see `compute_variation_of_information`.
+        instances: see `compute_variation_of_information`.
+        foreground_only: see `compute_variation_of_information`.
+        connectivity: see `compute_variation_of_information`.
+        backend: see `compute_variation_of_information`.
+
+    Example:
+        >>> import torch
+        >>> metric = VariationOfInformationMetric()
+        >>> line = torch.zeros(1, 1, 5, 9)
+        >>> line[..., 2, :] = 1
+        >>> _ = metric(line, line)
+        >>> metric.aggregate().item()
+        0.0
+    """
+
+    def __init__(
+        self,
+        include_background: bool = False,
+        reduction: MetricReduction | str = MetricReduction.MEAN,
+        get_not_nans: bool = False,
+        ignore_empty: bool = True,
+        score: str = "sum",
+        instances: bool = False,
+        foreground_only: bool = True,
+        connectivity: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__(
+            include_background=include_background,
+            reduction=reduction,
+            get_not_nans=get_not_nans,
+            ignore_empty=ignore_empty,
+        )
+        check_option("score", score, _SCORES)
+        self.score = score
+        self.instances = instances
+        self.foreground_only = foreground_only
+        self.connectivity = connectivity
+        self.backend = backend
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        return compute_variation_of_information(
+            y_pred,
+            y,
+            include_background=self.include_background,
+            ignore_empty=self.ignore_empty,
+            score=self.score,
+            instances=self.instances,
+            foreground_only=self.foreground_only,
+            connectivity=self.connectivity,
+            backend=self.backend,
+        )
