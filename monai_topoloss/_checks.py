@@ -167,7 +167,7 @@ def check_class_ids(
         label = label.masked_fill(has_id(label, ignore_index), 0)
     if label.is_floating_point() and label.frac().any():  # NaN for infinity, and then true
         hint = "labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)"
-        if name in ("input", "img", "y_pred"):
+        if name in ("input", "img", "y_pred", "prediction"):
             hint = "a prediction has to be made discrete first, by a threshold or argmax"
         raise ValueError(f"Expected `{name}` to hold class ids, which are whole numbers, got others; {hint}.")
     if num_classes is None and label.dtype == torch.uint8:

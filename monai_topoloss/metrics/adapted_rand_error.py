@@ -51,8 +51,8 @@ def compute_adapted_rand_error(
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
-        The error or share, from 0 to 1, float32 ``(B, C)``, or without the background of several channels ``(B, C -
-        1)``. A label without objects has nothing to compare with ``foreground_only``, and scores as if it were met.
+        The error or share, from 0 to 1, float32 ``(B, C)``, or ``(B, C - 1)`` without the background of several
+        channels. A label without objects has nothing to compare with ``foreground_only``, and scores as if it were met.
 
     Raises:
         TypeError: if ``y_pred`` or ``y`` is no tensor.

@@ -1,0 +1,259 @@
+"""The command ``evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.metrics import compute_dice
+from monai.networks import one_hot
+from torch import Tensor
+
+from monai_topoloss._checks import check_class_ids, check_same_shape, check_tensor
+from monai_topoloss.cli.files import (
+    UsageError,
+    check_path,
+    complain,
+    find_images,
+    progress,
+    read_label,
+    run_or_complain,
+    stem_of,
+)
+from monai_topoloss.metrics import (
+    compute_adapted_rand_error,
+    compute_betti_error,
+    compute_centerline_dice,
+    compute_critical_error,
+    compute_variation_of_information,
+)
+
+_VOI, _ARE = compute_variation_of_information, compute_adapted_rand_error
+
+METRICS: dict[str, Callable[..., Tensor]] = {
+    "dice": compute_dice,
+    "cldice": compute_centerline_dice,
+    "tprec": partial(compute_centerline_dice, score="precision"),
+    "tsens": partial(compute_centerline_dice, score="sensitivity"),
+    "betti": compute_betti_error,
+    "betti0": partial(compute_betti_error, kind=0),
+    "betti1": partial(compute_betti_error, kind=1),
+    "betti2": partial(compute_betti_error, kind=2),
+    "euler": partial(compute_betti_error, kind="euler"),
+    "splits": compute_critical_error,
+    "merges": partial(compute_critical_error, kind="merges"),
+    "voi": _VOI,
+    "voi_split": partial(_VOI, score="split"),
+    "voi_merge": partial(_VOI, score="merge"),
+    "are": _ARE,
+}
+_DEFAULT = ("dice", "cldice", "betti", "splits", "merges")
+_OF_BETTI = ("betti", "betti0", "betti1", "betti2", "euler")
+_COUNTS = (*_OF_BETTI, "splits", "merges")
+_OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
+_WITHOUT_CONNECTIVITY = ("dice", "cldice", "tprec", "tsens")
+
+_EXPLANATION = """\
+Files are matched by their names without suffix, wherever they are below PRED and LABEL; two files are matched as they
+are. A voxel is foreground if it is not 0, unless --num-classes says that values are classes.
+
+metrics:
+  dice                         overlap
+  cldice, tprec, tsens         centreline Dice, its topology precision and sensitivity
+  betti, betti0/1/2, euler     errors of the numbers of components, tunnels and cavities, summed or each; of the Euler
+                               characteristic
+  splits, merges               how many mistakes split or merge objects
+  voi, voi_split, voi_merge    variation of information in bits, and its parts
+  are                          adapted Rand error
+An empty label has no dice, cldice, voi and are: "nan", and left out of the means.
+
+exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage
+"""
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    case: str
+    of_class: int | None
+    values: list[float]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to others."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="compare predictions with labels",
+        description="Compare segmentations (NIfTI, PNG, TIFF) with labels, and print a table.",
+        epilog=_EXPLANATION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--pred", type=Path, required=True, help="file or folder of predictions")
+    add("--label", type=Path, required=True, help="file or folder of labels")
+    add("--metrics", nargs="+", choices=METRICS, default=list(_DEFAULT), metavar="NAME", help=" ".join(METRICS))
+    add("--csv", type=Path, metavar="OUT", help="write the table there, too")
+    add("--num-classes", type=int, metavar="N", help="values are classes, 0 to N - 1, of which 0 is background")
+    add("--instances", action="store_true", help="values are ids of objects, which voi and are compare")
+    add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
+    add("--patch-size", type=int, metavar="P", help="compare Betti numbers on patches, and take the mean")
+    add("--pred-postfix", default="", metavar="TEXT", help="take predictions whose names end so, and drop it")
+    add("--label-postfix", default="", metavar="TEXT", help="likewise of labels, for example _1stHO")
+    parser.set_defaults(run=partial(run, parser))
+
+
+def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Evaluate; return the exit status."""
+    try:
+        cases, problems = match(options.pred, options.label, options.pred_postfix, options.label_postfix)
+        _check(options)
+    except UsageError as error:
+        parser.error(str(error))
+    for name, reason in problems.items():
+        complain(f"error: {name}: {reason}")
+    rows: list[Row] = []
+    for name, pred, label in progress(cases, "evaluate"):
+        if reason := run_or_complain(partial(_evaluate_into, rows, name, pred, label, options), name):
+            problems[name] = reason
+    write_table(rows, options.metrics)
+    if options.csv:
+        write_csv(rows, problems, options.metrics, options.csv)
+    if problems:
+        complain(f"{len(problems)} of {len(cases) + len(problems.keys() - {case[0] for case in cases})} cases failed.")
+    return int(bool(problems))
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.num_classes is not None and options.num_classes < 2:
+        raise UsageError(f"--num-classes must be at least 2, got {options.num_classes}")
+    if options.num_classes is not None and options.instances:
+        raise UsageError("--num-classes and --instances exclude each other")
+    if options.patch_size is not None and options.patch_size < 1:
+        raise UsageError(f"--patch-size must be at least 1, got {options.patch_size}")
+    if options.csv and options.csv.is_dir():
+        raise UsageError(f"--csv is a folder: {options.csv}")
+
+
+def match(
+    pred: Path, label: Path, pred_postfix: str = "", label_postfix: str = ""
+) -> tuple[list[tuple[str, Path, Path]], dict[str, str]]:
+    """Match predictions and labels by their names.
+
+    Returns:
+        The cases: name, prediction, label; and names without counterpart with what is wrong.
+
+    Raises:
+        UsageError: if there is nothing to match.
+    """
+    check_path(pred)
+    check_path(label)
+    if pred.is_file() != label.is_file():
+        raise UsageError(f"--pred and --label must be two files or two folders, got {pred} and {label}")
+    if pred.is_file():
+        return [(stem_of(pred), pred, label)], {}
+    predictions, labels = _by_name(pred, pred_postfix), _by_name(label, label_postfix)
+    cases, problems = [], {}
+    for name in sorted(predictions.keys() | labels.keys()):
+        found, true = predictions.get(name, []), labels.get(name, [])
+        if len(found) == len(true) == 1:
+            cases.append((name, found[0], true[0]))
+        elif not (found and true):
+            problems[name] = f"{'prediction' if found else 'label'} {(found + true)[0]} has no counterpart"
+        else:
+            problems[name] = f"several files of that name: {', '.join(map(str, found + true))}"
+    if not cases:
+        raise UsageError(f"no name in {pred} is one in {label}")
+    return cases, problems
+
+
+def _by_name(folder: Path, postfix: str) -> dict[str, list[Path]]:
+    """List images by their names without postfix; those without it are left out."""
+    found: dict[str, list[Path]] = {}
+    for path in find_images(folder):
+        if stem_of(path).endswith(postfix):
+            found.setdefault(stem_of(path).removesuffix(postfix), []).append(path)
+    if not found:
+        raise UsageError(f"no images{' ending in ' + postfix if postfix else ''} in {folder}")
+    return found
+
+
+def _evaluate_into(rows: list[Row], *case: Any) -> None:
+    rows.extend(evaluate(*case))
+
+
+def evaluate(name: str, pred: Path, label: Path, options: argparse.Namespace) -> list[Row]:
+    """Compute the metrics of a case: one row, or one for each class but the background."""
+    images = [read_label(path) for path in (pred, label)]
+    check_same_shape("prediction", images[0], images[1], "label")
+    are_placed = all("original_affine" in image.meta for image in images)  # as in NIfTI files
+    if are_placed and not torch.allclose(images[0].affine, images[1].affine, atol=1e-3):
+        complain(f"warning: {name}: prediction and label have different affines")
+    classes, ids = options.num_classes, []
+    for kind, image in zip(("prediction", "label"), images, strict=True):
+        ids.append(check_tensor(kind, image)[None, None])
+        check_class_ids(kind, ids[-1], num_classes=classes)
+    masks = [(image != 0).float() if classes is None else one_hot(image, classes)[:, 1:] for image in ids]
+    values = [_compute(metric, masks, ids, options) for metric in options.metrics]
+    columns = torch.stack(values, dim=1).tolist()
+    return [Row(name, None if classes is None else k, column) for k, column in enumerate(columns, start=1)]
+
+
+def _compute(metric: str, masks: Sequence[Tensor], ids: Sequence[Tensor], options: argparse.Namespace) -> Tensor:
+    """Return the metric of each class."""
+    arguments: dict[str, Any] = {"include_background": True}
+    if metric not in _WITHOUT_CONNECTIVITY:
+        arguments["connectivity"] = options.connectivity
+    if metric in _OF_BETTI:
+        arguments["patch_size"] = options.patch_size
+    if metric in _OF_OBJECTS and options.instances:
+        masks, arguments["instances"] = ids, True
+    if metric == "betti2" and masks[0].ndim == 4:
+        return torch.full((masks[0].shape[1],), torch.nan)  # images have no cavities
+    return METRICS[metric](*masks, **arguments)[0]
+
+
+def write_table(rows: Sequence[Row], metrics: Sequence[str]) -> None:
+    """Print rows, and the mean and standard deviation of each class."""
+    if not rows:
+        return
+    classes = sorted({row.of_class or 0 for row in rows})
+    lines = [["case", *(["class"] if classes[0] else []), *metrics]]
+    lines += [[row.case, *_class_of(row), *map(_format, metrics, row.values)] for row in rows]
+    for k in classes:
+        values = np.array([row.values for row in rows if (row.of_class or 0) == k])
+        for title, statistic in (("mean", np.mean), ("sd", np.std)):
+            numbers = [column[~np.isnan(column)] for column in values.T]
+            summary = [f"{statistic(column):.4f}" if column.size else "nan" for column in numbers]
+            lines.append([title, *([str(k)] if k else []), *summary])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for index, line in enumerate(lines):
+        if index in (1, len(rows) + 1):
+            print("-" * (sum(widths) + 2 * len(widths) - 2))
+        first, *rest = (text.rjust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join([line[0].ljust(len(first)), *rest]))
+
+
+def _class_of(row: Row) -> list[str]:
+    return [] if row.of_class is None else [str(row.of_class)]
+
+
+def _format(metric: str, value: float) -> str:
+    return f"{value:.0f}" if metric in _COUNTS and value.is_integer() else f"{value:.4f}"
+
+
+def write_csv(rows: Sequence[Row], problems: dict[str, str], metrics: Sequence[str], path: Path) -> None:
+    """Write rows, and cases that failed with what was wrong."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    has_classes = any(row.of_class is not None for row in rows)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", *(["class"] if has_classes else []), *metrics, "error"])
+        writer.writerows([row.case, *_class_of(row), *row.values, ""] for row in rows)
+        empty = [""] * (len(metrics) + has_classes)
+        writer.writerows([name, *empty, reason] for name, reason in problems.items())

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from monai_topoloss import tubed_skeleton
+from monai_topoloss.cli import main
+from tests.cli.test_evaluate import AFFINE, save
+
+
+def make_label(shape):
+    return (np.random.default_rng(0).random(shape) < 0.7).astype(np.uint8)
+
+
+def test_volume_keeps_affine_header_and_values(tmp_path):
+    label = 7 * make_label((20, 21, 22)).astype(np.int16)
+    image = nib.Nifti1Image(label, AFFINE)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = b"mine"
+    nib.save(image, tmp_path / "in.nii.gz")
+    assert main(["skeletonize", f"{tmp_path}/in.nii.gz", f"{tmp_path}/out.nii.gz", "--radius", "1"]) == 0
+    result = nib.load(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(np.asarray(result.dataobj), tubed_skeleton(label, radius=1))
+    np.testing.assert_allclose(result.affine, AFFINE)
+    assert result.get_data_dtype() == np.int16
+    assert result.header.get_xyzt_units()[0] == "mm"
+    assert result.header["descrip"] == b"mine"
+
+
+def test_folder(tmp_path, capsys):
+    flat, volume = make_label((30, 41)), make_label((12, 13, 14))
+    save(tmp_path / "in" / "a.png", 255 * flat)
+    save(tmp_path / "in" / "below" / "b.tif", volume.astype(np.uint16))
+    save(tmp_path / "in" / "c.nii.gz", flat[:, :, None])
+    (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out", "--method", "lee"]) == 1
+    output = capsys.readouterr()
+    assert f"error: {tmp_path}/in/broken.png: cannot identify image file" in output.err
+    assert f"Wrote 3 of 4 skeletons to {tmp_path}/out." in output.out
+    expected = tubed_skeleton(flat, radius=0, method="lee")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "a.png")), 255 * expected)
+    stack = tifffile.imread(tmp_path / "out" / "below" / "b.tif")
+    assert stack.dtype == np.uint16
+    np.testing.assert_array_equal(stack, tubed_skeleton(volume, radius=0))
+    flat_nifti = nib.load(tmp_path / "out" / "c.nii.gz")
+    assert flat_nifti.shape == (30, 41, 1)
+    np.testing.assert_array_equal(np.asarray(flat_nifti.dataobj)[..., 0], expected)
+
+
+def test_into_a_folder_and_another_format(tmp_path):
+    label = make_label((12, 13, 14))
+    label[:6] *= 2
+    save(tmp_path / "in.tif", label)
+    (tmp_path / "out").mkdir()
+    assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out", "--per-class"]) == 0
+    expected = tubed_skeleton(label, radius=0, per_class=True)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "in.tif"), expected)
+    assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out.nii.gz", "--per-class"]) == 0
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj), expected)
+
+
+def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
+    save(tmp_path / "in.tif", make_label((12, 13, 14)))
+    assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out.png"]) == 1
+    assert "expected .nii.gz or .tif for a volume, got out.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["PATH/nothing", "PATH/out"], "PATH/nothing does not exist"),
+        (["PATH/in", "PATH/in"], "IN and OUT are the same"),
+        (["PATH/in", "PATH/in/a.png"], "IN is a folder, but OUT is a file"),
+        (["PATH/in/a.png", "PATH/out"], "OUT must be a folder or end like an image"),
+        (["PATH/empty", "PATH/out"], "no images in PATH/empty"),
+        (["PATH/in", "PATH/out", "--radius", "-1"], "--radius must be at least 0"),
+    ],
+)
+def test_wrong_usage(tmp_path, arguments, message, capsys):
+    save(tmp_path / "in" / "a.png", make_label((20, 20)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(["skeletonize", *(argument.replace("PATH", str(tmp_path)) for argument in arguments)])
+    assert stop.value.code == 2
+    assert message.replace("PATH", str(tmp_path)) in capsys.readouterr().err
+
+
+def test_as_a_module(tmp_path):
+    save(tmp_path / "in.png", make_label((20, 20)))
+    command = [sys.executable, "-m", "monai_topoloss", "skeletonize", f"{tmp_path}/in.png", f"{tmp_path}/out.png"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == f"Wrote 1 of 1 skeletons to {tmp_path}/out.png.\n"
+    helped = subprocess.run([*command[:3], "--help"], capture_output=True, text=True, check=True)
+    assert "usage: python -m monai_topoloss" in helped.stdout
