@@ -1,0 +1,124 @@
+"""Drawing on arrays of colours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.transforms.utils import distance_transform_edt
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_topoloss._checks import check_finite, check_int, check_tensor
+
+# Of the palette of Okabe and Ito, which people who see few colours can tell apart.
+LABEL = (0, 158, 115)  # bluish green
+PREDICTION = (240, 228, 66)  # yellow
+SPLIT = (213, 94, 0)  # vermilion
+MERGE = (86, 180, 233)  # sky blue
+SKELETON = (213, 94, 0)
+TUBE = (230, 159, 0)  # orange
+
+Colour = tuple[int, int, int]
+Canvas = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_LONGEST_SIDE = 1200  # pixels that an overlay has at least
+_DARKEST, _BRIGHTEST = 20, 190  # of the image, which leaves room for marks at both ends
+
+
+class View(NamedTuple):
+    """How to look at an image: a volume in a slice, or as maximum along an axis."""
+
+    axis: int
+    place: int | None  # of the slice
+
+    def of(self, array: Tensor) -> NDArray[Any]:
+        """Return the two-dimensional view of an image or volume."""
+        if array.ndim == 3:
+            array = array.amax(self.axis) if self.place is None else array.select(self.axis, self.place)
+        result: NDArray[Any] = array.numpy(force=True)
+        return result
+
+
+def check_view(shape: tuple[int, ...], axis: int, index: int | None) -> View:
+    """Check along which axis a volume is looked at, and which slice, which may count from the end."""
+    check_int("axis", axis)
+    if len(shape) == 2:
+        if index is not None:
+            raise ValueError(f"Expected `index` for volumes only, got {index} for an image of shape {shape}.")
+        return View(0, None)
+    if not -3 <= axis < 3:
+        raise ValueError(f"Expected `axis` from -3 to 2, got {axis}.")
+    if index is not None:
+        check_int("index", index)
+        if not -shape[axis] <= index < shape[axis]:
+            raise ValueError(f"Expected `index` of one of {shape[axis]} slices, got {index}.")
+    return View(axis, index)
+
+
+def check_scale(scale: int | None, shape: tuple[int, ...]) -> int:
+    """Return how many pixels a voxel is wide: as asked for, or such that the picture is not small."""
+    if scale is not None:
+        check_int("scale", scale, minimum=1)
+        return scale
+    return math.ceil(_LONGEST_SIDE / max(1, *shape))
+
+
+def make_grey(image: Any, shape: tuple[int, ...], view: View) -> NDArray[np.float32]:
+    """Return a view of an image, (*spatial) or (C, *spatial), with values from 0 to 1; without an image of 0."""
+    if image is None:
+        return np.zeros(view.of(torch.zeros(shape)).shape, np.float32)
+    tensor = check_tensor("image", image).float()
+    check_finite("image", tensor)
+    if tensor.ndim == len(shape) + 1:
+        tensor = tensor.mean(0)  # colours would compete with the marks
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"Expected `image` of shape {shape}, or with channels in front, got {tuple(tensor.shape)}.")
+    grey = view.of(tensor)
+    low, high = np.percentile(grey, (0.5, 99.5)) if grey.size else (0, 0)
+    return np.clip((grey - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+
+
+def enlarge(array: NDArray[Any], scale: int) -> NDArray[Any]:
+    """Repeat each pixel along both axes."""
+    return array.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def canvas_of(grey: NDArray[np.float32], scale: int) -> Canvas:
+    """Return a canvas with an image on it."""
+    levels = _DARKEST + (_BRIGHTEST - _DARKEST) * enlarge(grey, scale)
+    return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def fill(canvas: Canvas, mask: Mask, colour: Colour, opacity: float = 1) -> None:
+    """Paint a mask of the canvas's size."""
+    canvas[mask] = (opacity * np.array(colour) + (1 - opacity) * canvas[mask]).astype(np.uint8)
+
+
+def inner_contour(ids: NDArray[Any], width: int) -> Mask:
+    """Return the pixels of objects that are at most ``width`` from another id."""
+    edge = np.zeros(ids.shape, np.bool_)
+    for axis in (0, 1):
+        along, found = np.moveaxis(ids, axis, 0), np.moveaxis(edge, axis, 0)
+        for step in range(1, width + 1):
+            differs = along[step:] != along[:-step]
+            found[step:] |= differs
+            found[:-step] |= differs
+    edge[ids == 0] = False
+    return edge
+
+
+def outer_contour(ids: NDArray[Any], width: int) -> Mask:
+    """Return the pixels of the background that are at most ``width`` from an object."""
+    return inner_contour((ids == 0).astype(np.uint8), width)
+
+
+def ring(mask: Mask, distance: float, width: float) -> Mask:
+    """Return the line around a mask at a distance."""
+    if not mask.any():
+        return mask
+    away = np.asarray(distance_transform_edt(~mask[None]))[0]
+    return np.asarray((away > distance) & (away <= distance + width))
