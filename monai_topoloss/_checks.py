@@ -491,6 +491,21 @@ def check_instance_maps(name: str, tensor: Tensor) -> None:
         )
 
 
+def check_channel(name: str, image: Any, channel: int) -> Tensor:
+    """Return a channel of a ``(C, *spatial)`` image."""
+    tensor = check_tensor(name, image)
+    check_channel_first(name, tensor)
+    if not -len(tensor) <= channel < len(tensor):
+        raise ValueError(f"Expected `channel` of one of {len(tensor)} in `{name}`, got {channel}.")
+    return tensor[channel]
+
+
+def check_destinations(**destinations: Any) -> None:
+    """Check that there is something to write to."""
+    if all(destination is None for destination in destinations.values()):
+        raise ValueError(f"Expected one of {', '.join(f'`{name}`' for name in destinations)}, got none.")
+
+
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
     """Check which Betti number is asked for."""
     options = (*range(spatial_dims), "sum", "euler")

@@ -1,5 +1,6 @@
 """Ignite handlers."""
 
+from monai_topoloss.handlers.critical_figure import CriticalFigure
 from monai_topoloss.handlers.loss_weight_schedule import LossWeightSchedule
 from monai_topoloss.handlers.metrics import (
     AdaptedRandError,
@@ -15,6 +16,7 @@ __all__ = [
     "BettiError",
     "CenterlineDice",
     "CriticalError",
+    "CriticalFigure",
     "LossWeightSchedule",
     "RestoreLabel",
     "VariationOfInformation",

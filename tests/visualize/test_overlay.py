@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from monai_topoloss import critical_components, skeletonize, tubed_skeleton
+from monai_topoloss.visualize import critical_overlay, skeleton_overlay
+
+LABEL, PREDICTION, SPLIT, MERGE, TUBE = (0, 158, 115), (240, 228, 66), (213, 94, 0), (86, 180, 233), (230, 159, 0)
+
+
+def where(picture, colour):
+    return (picture == np.array(colour)).all(axis=2)
+
+
+def enlarge(mask, scale):
+    return np.kron(mask, np.ones((scale, scale))).astype(bool)
+
+
+def make_pair(shape=(40, 60), seed=0):
+    rng = np.random.default_rng(seed)
+    label = ndimage.gaussian_filter(rng.random(shape), 2) > 0.52
+    return label ^ (ndimage.gaussian_filter(rng.random(shape), 1) > 0.58), label
+
+
+def test_marks_are_where_they_belong():
+    prediction, label = make_pair()
+    found = critical_components(prediction, label)
+    assert found.splits.any()
+    assert found.merges.any()
+    picture = critical_overlay(prediction, label, scale=7)
+    assert picture.shape == (280, 420, 3)
+    assert picture.dtype == np.uint8
+    splits, merges = enlarge(found.splits, 7), enlarge(found.merges, 7)
+    rings = where(picture, MERGE) & ~merges
+    assert where(picture, SPLIT)[splits & ~rings].all()
+    assert where(picture, MERGE)[merges].all()
+    assert rings.any()
+    # The ring of a merge is all around it, at the same distance.
+    distance = ndimage.distance_transform_edt(~merges)[rings]
+    assert np.ptp(distance) < 2
+    assert (where(picture, LABEL) <= enlarge(label, 7)).all()
+    assert (where(picture, PREDICTION) <= ~enlarge(prediction, 7)).all()
+    assert where(picture, LABEL).any()
+    assert where(picture, PREDICTION).any()
+
+
+def test_outlines():
+    """Of touching instances, too; a prediction that is right has nothing else but its outline."""
+    label = np.zeros((6, 8), dtype=np.uint8)
+    label[1:5, 1:4], label[1:5, 4:7] = 1, 2
+    picture = critical_overlay(label, label, scale=1)
+    expected = label > 0
+    expected[2:4, 2] = expected[2:4, 5] = False
+    np.testing.assert_array_equal(where(picture, LABEL), expected)
+    around = ndimage.binary_dilation(label > 0) & (label == 0)
+    np.testing.assert_array_equal(where(picture, PREDICTION), around)
+    assert not where(picture, SPLIT).any()
+    assert not where(picture, MERGE).any()
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_volumes(axis):
+    prediction, label = make_pair((20, 24, 28))
+    image = np.random.default_rng(0).random(label.shape)
+    found = critical_components(prediction, label)
+    projected = critical_overlay(prediction, label, image, axis=axis, scale=1)
+    merges = found.merges.max(axis=axis)
+    assert projected.shape[:2] == merges.shape
+    assert where(projected, MERGE)[merges].all()
+    place = int(np.argmax(found.merges.sum(axis=tuple({0, 1, 2} - {axis % 3}))))
+    cut = critical_overlay(prediction, label, image, axis=axis, index=place, scale=1)
+    assert where(cut, MERGE)[found.merges.take(place, axis)].all()
+    np.testing.assert_array_equal(
+        skeleton_overlay(label, image, axis=axis, scale=1),
+        skeleton_overlay(torch.from_numpy(label), torch.from_numpy(image), axis=axis, scale=1),
+    )
+
+
+def test_image_is_grey_and_stretched():
+    mask = np.zeros((3, 40, 50), dtype=bool)[0]
+    ramp = np.linspace(-5, 90, 50) * np.ones((40, 1))
+    picture = critical_overlay(mask, mask, ramp, scale=1)
+    assert (picture == picture[..., :1]).all()
+    assert (np.diff(picture[0, :, 0].astype(int)) >= 0).all()
+    assert np.ptp(picture) > 150
+    colours = np.stack([ramp, ramp, ramp])
+    np.testing.assert_array_equal(critical_overlay(mask, mask, colours, scale=1), picture)
+    flat = critical_overlay(mask, mask, np.full((40, 50), 3.0), scale=1)
+    np.testing.assert_array_equal(flat, critical_overlay(mask, mask, scale=1))
+
+
+@pytest.mark.parametrize(("shape", "scale"), [((100, 70), 12), ((1201, 5), 1), ((1100, 5), 2)])
+def test_small_images_are_enlarged(shape, scale):
+    mask = np.zeros(shape, dtype=bool)
+    assert critical_overlay(mask, mask).shape == (shape[0] * scale, shape[1] * scale, 3)
+
+
+@pytest.mark.parametrize("radius", [0, 2])
+def test_skeleton(radius):
+    label = make_pair()[1]
+    picture = skeleton_overlay(label, scale=3, radius=radius)
+    skeleton = enlarge(skeletonize(label), 3)
+    np.testing.assert_array_equal(where(picture, SPLIT), skeleton)
+    assert where(picture, LABEL).any()
+    tube = enlarge(tubed_skeleton(label.astype(np.uint8), radius=radius), 3)
+    marked = (picture != picture[..., :1]).any(axis=2) & ~where(picture, LABEL)
+    np.testing.assert_array_equal(marked, tube)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"prediction": "x"}, TypeError, "Expected `prediction` to be a torch.Tensor"),
+        ({"prediction": np.zeros((5, 6, 7), bool)}, ValueError, "Expected `label` of the shape of `prediction`"),
+        ({"prediction": np.full((5, 6), 0.5)}, ValueError, "made discrete first"),
+        ({"prediction": np.zeros((1, 1, 5, 6))}, ValueError, "Expected `prediction` to have 2 or 3 axes"),
+        ({"image": np.zeros((6, 5))}, ValueError, r"Expected `image` of shape \(5, 6\), or with channels in front"),
+        ({"image": np.full((5, 6), np.nan)}, ValueError, "Expected `image` to be finite"),
+        ({"index": 0}, ValueError, "Expected `index` for volumes only"),
+        ({"scale": 0}, ValueError, "Expected `scale` to be at least 1"),
+        ({"axis": 1.5}, TypeError, "Expected `axis` to be an int"),
+        ({"connectivity": 3}, ValueError, "Expected `connectivity` from 1 to 2"),
+    ],
+)
+def test_bad_input(change, error, message):
+    arguments = {"prediction": np.zeros((5, 6), bool), "label": np.zeros((5, 6), bool), **change}
+    with pytest.raises(error, match=message):
+        critical_overlay(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"axis": 3}, "Expected `axis` from -3 to 2, got 3"), ({"axis": 1, "index": 6}, "Expected `index` of one of 6")],
+)
+def test_bad_view(options, message):
+    volume = np.zeros((5, 6, 7), bool)
+    for function in (lambda: critical_overlay(volume, volume, **options), lambda: skeleton_overlay(volume, **options)):
+        with pytest.raises(ValueError, match=message):
+            function()
