@@ -20,31 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import count_bits, jit_inline, jit_loop
-from monai_topoloss.backends.cpu.bits import INSIDE, pack
-from monai_topoloss.backends.cpu.components import count_components
+from monai_topoloss.backends.cpu.bits import INSIDE, Layout, pack
+from monai_topoloss.backends.cpu.counting import count_cavities, count_components
 
 _1 = np.uint64(1)
 
 
 def betti_numbers(mask: NDArray[np.bool_], connectivity: int, ndim: int) -> list[int]:
     """Return components, tunnels and in 3-D cavities of a mask (Z, Y, X) of rank ``ndim``."""
-    components = count_components(mask.view(np.uint8), connectivity)
-    euler = euler_number(mask, connectivity)
+    words, layout = pack(mask, 1)
+    components, euler = count_components(words, layout, connectivity), _count_euler(words, layout, connectivity)
     if ndim == 2:
         return [components, components - euler]
-    # Cavities are components of the background but the outer one, which an empty border makes whole.
-    background = np.ones(tuple(size + 2 for size in mask.shape), np.uint8)
-    np.logical_not(mask, out=background[1:-1, 1:-1, 1:-1].view(np.bool_))
-    cavities = count_components(background, 3 if connectivity == 1 else 1) - 1
+    cavities = count_cavities(words, layout, 3 if connectivity == 1 else 1)
     return [components, components + cavities - euler, cavities]
 
 
 def euler_number(mask: NDArray[np.bool_], connectivity: int) -> int:
     """Return the Euler characteristic of a mask (Z, Y, X)."""
-    words, layout = pack(mask, 1)
+    return _count_euler(*pack(mask, 1), connectivity)
+
+
+def _count_euler(words: NDArray[np.uint64], layout: Layout, connectivity: int) -> int:
     if connectivity == 1:
         return int(_count_open(words, layout))
-    return int(_count_closed(words, layout, 4 if connectivity == 2 and len(mask) > 1 else 0))
+    return int(_count_closed(words, layout, 4 if connectivity == 2 and layout.depth > 1 else 0))
 
 
 @jit_inline

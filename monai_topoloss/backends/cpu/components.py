@@ -32,22 +32,6 @@ def label_components(keys: NDArray[Any], out: NDArray[np.int32], connectivity: i
     return int(_label(keys.shape, *find_runs(keys), out, connectivity))
 
 
-def count_components(keys: NDArray[Any], connectivity: int) -> int:
-    """Return how many components of equal keys there are; see `label_components`."""
-    return int(_count(keys.shape, *find_runs(keys), connectivity))
-
-
-@jit
-def _count(shape: Any, first: Any, start: Any, end: Any, key: Any, connectivity: Any) -> Any:
-    parent = np.arange(len(start))
-    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
-    _join_equal(shape, first, start, end, key, connectivity, parent, rows, pairs)
-    count = 0
-    for k in range(len(parent)):
-        count += int(parent[k] == k)
-    return count
-
-
 @jit
 def _label(shape: Any, first: Any, start: Any, end: Any, key: Any, out: Any, connectivity: Any) -> Any:
     parent = np.arange(len(start))
