@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import monai.engines
+import monai.handlers
 import monai.losses
 import monai.transforms
 import pytest
@@ -22,12 +23,12 @@ def test_exactly_two_set_up_commands():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_examples_run():
-    """The examples as printed, but for the files that they load and for what the second does not repeat."""
-    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_examples_run(tmp_path, monkeypatch):
+    """The examples as printed, but for the files that they load and for what later ones do not repeat."""
+    first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     transforms, trainer = first.split("trainer = ")
     transforms = transforms.replace("LoadImaged", "EnsureTyped").replace(", ensure_channel_first=True", "")
-    names = {**vars(monai.transforms), **vars(monai.engines), **vars(monai.losses)}
+    names = {**vars(monai.transforms), **vars(monai.engines), **vars(monai.losses), **vars(monai.handlers)}
     exec(transforms, names)
     names["device"], names["max_epochs"] = "cpu", 1
     names["network"] = UNet(2, 1, 2, channels=(4, 8), strides=(2,))
@@ -41,3 +42,15 @@ def test_the_examples_run():
     exec(second.replace("    ...,\n", "    device, 12, train_data_loader, network, optimizer,\n"), names)
     names["trainer"].run()
     assert names["supervoxel"].alpha == 0.5
+
+    monkeypatch.chdir(tmp_path)
+    names["postprocessing"] = monai.transforms.AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2)
+    arguments = "    device, train_data_loader, network, postprocessing=postprocessing,\n"
+    exec(third.replace("    ...,\n", arguments), names)
+    names["evaluator"].run(10)
+    assert set(names["evaluator"].state.metrics) == {"cldice", "betti", "splits", "merges"}
+    assert (tmp_path / "figures" / "critical_0010.png").is_file()
+
+    output, batch = names["evaluator"].state.output[0], names["evaluator"].state.batch[0]
+    exec(fourth, {"prediction": output["pred"][1], "label": output["label"][1], "image": batch["image"]})
+    assert (tmp_path / "broken.png").is_file()

@@ -34,7 +34,6 @@ from monai.transforms import (
     RandSpatialCropd,
 )
 from monai.utils import set_determinism
-from skimage import measure
 
 from monai_topoloss import (
     DiceCESkeletonRecallLoss,
@@ -44,10 +43,12 @@ from monai_topoloss import (
     SumLoss,
     SupervoxelLoss,
     TubedSkeletonized,
+    betti_numbers,
     critical_components,
-    skeletonize,
 )
 from monai_topoloss.datasets import chase_db1_datalist, synthetic_datalist, topomortar_datalist
+from monai_topoloss.handlers import CenterlineDice
+from monai_topoloss.visualize import critical_overlay, plot_critical, skeleton_overlay
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -69,7 +70,7 @@ def make_loss(name: str, epochs: int) -> tuple[torch.nn.Module, Callable, list]:
 
 
 def main() -> None:
-    """Train and evaluate each arm, print the table, and draw the figure."""
+    """Train and evaluate each arm, print the table, and draw the figures."""
     args = parse_arguments()
     warnings.filterwarnings("ignore", module="monai|ignite")
     training_cases, test_cases = (cases[: args.cases] for cases in load_cases(args.data))
@@ -91,7 +92,7 @@ def main() -> None:
     print("\n" + lines)
     (args.output / "table.txt").write_text(lines + "\n")
     draw(test, predictions, args.output / "figure.png")
-    print(f"\nFigure: {args.output / 'figure.png'}")
+    print(f"\nFigures: {args.output / 'figure.png'}, {args.output / 'broken.png'}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -195,7 +196,10 @@ def evaluate(
         network=network,
         inferer=SlidingWindowInferer((args.patch, args.patch), sw_batch_size=16, overlap=0.25),
         postprocessing=AsDiscreted(["pred", "label"], argmax=[True, False], to_onehot=2),
-        key_val_metric={"dice": MeanDice(include_background=False, output_transform=from_engine(["pred", "label"]))},
+        key_val_metric={"cldice": CenterlineDice(output_transform=from_engine(["pred", "label"]))},
+        additional_metrics={
+            "dice": MeanDice(include_background=False, output_transform=from_engine(["pred", "label"]))
+        },
     )
 
     @evaluator.on(Events.ITERATION_COMPLETED)
@@ -208,7 +212,7 @@ def evaluate(
     surplus = [count_components(mask) - count_components(label) for mask, label in zip(masks, labels, strict=True)]
     return {
         "Dice": evaluator.state.metrics["dice"],
-        "clDice": np.mean([centerline_dice(mask, label) for mask, label in zip(masks, labels, strict=True)]),
+        "clDice": evaluator.state.metrics["cldice"],
         "components": np.mean([count_components(mask) for mask in masks]),
         "|error|": np.mean(np.abs(surplus)),
         "splits": np.mean([found.n_splits for found in critical]),
@@ -221,16 +225,9 @@ def true_mask(item: dict) -> np.ndarray:
     return np.asarray(item["label"][0]) > 0
 
 
-def centerline_dice(mask: np.ndarray, label: np.ndarray) -> float:
-    """Harmonic mean of the shares of each one's skeleton that lie within the other."""
-    precision = label[skeletonize(mask)].mean() if mask.any() else 0.0
-    sensitivity = mask[skeletonize(label)].mean()
-    return 2 * precision * sensitivity / max(precision + sensitivity, 1e-8)
-
-
 def count_components(mask: np.ndarray) -> int:
     """Count the 8-connected components."""
-    return measure.label(mask, connectivity=2).max()
+    return int(betti_numbers(mask)[0])
 
 
 def format_table(table: dict[str, dict[str, float]], dataset: CacheDataset) -> str:
@@ -258,33 +255,22 @@ def draw(dataset: CacheDataset, predictions: dict[str, list[np.ndarray]], path: 
     image = np.moveaxis(np.asarray(item["image"]), 0, -1)
     low, high = np.percentile(image, (1, 99))
     image = np.clip((image - low) / (high - low), 0, 1)
-    panels = {"image": image, "label": label, "tubed skeleton": np.asarray(item["label_skeleton"][0]) > 0}
     figure, axes = plt.subplots(2, 3, figsize=(14, 10), layout="constrained")
+    panels = {"image": image, "label": label, "tubed skeleton": skeleton_overlay(label, item["image"], radius=2)}
     for axis, (title, panel) in zip(axes[0], panels.items(), strict=True):
         axis.imshow(panel, cmap="gray")
         axis.set_title(title)
     for axis, (name, masks) in zip(axes[1], predictions.items(), strict=True):
         found = critical_components(masks[case], label)
-        axis.imshow(compare(masks[case], label, found.splits, found.merges))
+        axis.imshow(critical_overlay(masks[case], label, item["image"]))
         axis.set_title(f"{name}\n{found.n_splits} splits, {found.n_merges} merges")
     for axis in axes.flat:
         axis.set_axis_off()
-    figure.supxlabel(
-        "Predictions: white = found, red = splits, blue = merges; dark red = missed, dark blue = invented",
-        fontsize="medium",
-    )
+    figure.supxlabel("green = label, yellow = prediction, orange = splits, blue = merges", fontsize="medium")
     figure.savefig(path, dpi=80, bbox_inches="tight")
-
-
-def compare(mask: np.ndarray, label: np.ndarray, splits: np.ndarray, merges: np.ndarray) -> np.ndarray:
-    """Colour a prediction: found in white, missed in red and invented in blue, both dark where not critical."""
-    colours = np.zeros((*label.shape, 3))
-    colours[mask & label] = 1
-    colours[label & ~mask] = (0.4, 0.1, 0.1)
-    colours[mask & ~label] = (0.1, 0.2, 0.45)
-    colours[splits] = (1, 0.2, 0.2)
-    colours[merges] = (0.3, 0.55, 1)
-    return colours
+    name, masks = next(iter(predictions.items()))
+    closer = plot_critical(masks[case], label, item["image"], title=name)
+    closer.savefig(path.with_name("broken.png"), dpi=80)
 
 
 if __name__ == "__main__":
