@@ -19,7 +19,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is None:
         return
     missing = [] if torch.cuda.is_available() else ["a CUDA device"]
-    missing += [name for name in ("cupy", "cucim") if importlib.util.find_spec(name) is None]
+    missing += ["cupy"] if importlib.util.find_spec("cupy") is None else []
     if missing:
         reason = f"needs {', '.join(missing)}"
         if item.config.getoption("--require-gpu"):

@@ -20,31 +20,40 @@ __all__ = ["BACKENDS", "Backend", "backend_for"]
 
 BACKENDS = ("auto", "cpu", "cuda")
 
+_CPU_METHODS = ("lee_skimage",)  # of thinning: voxels one after the other, as the method demands
+
 _NO_CUDA = (
-    "monai_topoloss cannot compute on the GPU here: it needs a version with CUDA kernels, and CuPy and cuCIM, which"
+    "monai_topoloss cannot compute on the GPU here: it needs CuPy, which"
     ' `pip install "monai-topoloss[cuda12]"` (or `[cuda13]`) installs'
 )
 
 
-def backend_for(tensor: Tensor, backend: str = "auto") -> Backend:
+def backend_for(tensor: Tensor, backend: str = "auto", method: str | None = None) -> Backend:
     """Return the backend that computes on ``tensor``.
 
     Args:
         tensor: the tensor to compute on.
         backend: ``"auto"`` follows the tensor: on the GPU for a CUDA tensor where that is possible, else on the CPU,
             with one warning per process if the tensor has to be copied there. ``"cpu"`` and ``"cuda"`` force one.
+        method: of thinning, if that is what is to be computed.
 
     Raises:
-        ValueError: if ``backend`` is none of these.
+        ValueError: if ``backend`` is none of these, or ``"cuda"`` with a method that there is on the CPU only.
         ImportError: if ``backend="cuda"`` cannot be had; the message says what to install.
     """
     check_option("backend", backend, BACKENDS)
-    if backend == "cuda":
+    if method in _CPU_METHODS:
+        if backend == "cuda":
+            raise ValueError(f"Expected another `method` with backend='cuda', {method!r} can be had on the CPU only.")
+        if backend == "auto" and not tensor.is_cpu:
+            _warn_of_host_copy(f"method={method!r} can be had on the CPU only")
+    elif backend == "cuda":
         return _load("cuda")
-    if backend == "auto" and not tensor.is_cpu:
+    elif backend == "auto" and not tensor.is_cpu:
         if tensor.is_cuda and _has_cuda():
             return _load("cuda")
-        _warn_of_host_copy(tensor.device.type)
+        kind = tensor.device.type
+        _warn_of_host_copy(_NO_CUDA if kind == "cuda" else f"monai_topoloss has no kernels for {kind!r} tensors")
     return _load("cpu")
 
 
@@ -52,7 +61,9 @@ def backend_for(tensor: Tensor, backend: str = "auto") -> Backend:
 def _load(name: str) -> Backend:
     """Import the backend ``name``, once."""
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        if name == "cuda":
+            importlib.import_module("cupy")
+        module = importlib.import_module(f"{__name__}.{name}.backend")
     except ImportError as error:
         if name == "cuda":
             raise ImportError(f"{_NO_CUDA}.") from error
@@ -70,9 +81,8 @@ def _has_cuda() -> bool:
 
 
 @functools.cache
-def _warn_of_host_copy(device_type: str) -> None:
-    """Say, once per kind of device, that a tensor is copied to the host and back."""
-    reason = _NO_CUDA if device_type == "cuda" else f"monai_topoloss has no kernels for {device_type!r} tensors"
+def _warn_of_host_copy(reason: str) -> None:
+    """Say, once for each reason, that a tensor is copied to the host and back."""
     warnings.warn(
         f"{reason}. Computing on the CPU instead, which copies tensors there and back; skeletons can be"
         " precomputed with `TubedSkeletonized`.",

@@ -41,6 +41,7 @@ def skeletonize(
         spatial_dims: how many of the last axes are spatial, 2 or 3. The others count independent images. Default: all
             axes are spatial.
         backend: ``"auto"`` computes on the mask's device where that is possible; ``"cpu"`` or ``"cuda"`` force one.
+            ``"lee_skimage"`` is computed on the CPU.
 
     Returns:
         The skeleton, bool, of the shape and kind of ``mask`` and on its device.
@@ -71,7 +72,7 @@ def skeletonize(
     spatial_dims = check_spatial_dims("mask", tensor, spatial_dims)
     method = check_method(method, spatial_dims)
     items = as_items(tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims)
-    skeleton = backend_for(tensor, backend).skeletonize(items, method=method)
+    skeleton = backend_for(tensor, backend, method).skeletonize(items, method=method)
     return cast(NdarrayTensor, like(from_items(skeleton, tensor), mask))
 
 
@@ -135,5 +136,7 @@ def tubed_skeleton(
     spatial_dims = check_spatial_dims("label", tensor, spatial_dims)
     method = check_method(method, spatial_dims)
     items = as_items(tensor, spatial_dims)
-    tubes = backend_for(tensor, backend).tubed_skeleton(items, radius=radius, per_class=per_class, method=method)
+    tubes = backend_for(tensor, backend, method).tubed_skeleton(
+        items, radius=radius, per_class=per_class, method=method
+    )
     return cast(NdarrayTensor, like(from_items(tubes, tensor), label, same_dtype=True))

@@ -1,0 +1,140 @@
+"""Computes on the CPU, on NumPy views of the tensors; tensors of other devices are copied there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_topoloss.backends.base import Critical, PartitionErrors
+from monai_topoloss.backends.cpu import betti, components, critical, partitions, skeleton
+from monai_topoloss.backends.cpu.threads import for_each
+
+__all__ = ["BACKEND", "CpuBackend"]
+
+
+class CpuBackend:
+    """Implements `monai_topoloss.backends.Backend` with NumPy and numba kernels."""
+
+    def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:
+        """See `Backend.skeletonize`."""
+        return _map_items(partial(skeleton.skeletonize, method=method), mask)
+
+    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
+        """See `Backend.tubed_skeleton`."""
+        function = partial(skeleton.tubed_skeleton, radius=radius, per_class=per_class, method=method)
+        return _map_items(function, label)
+
+    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+        """See `Backend.label_components`."""
+        items = _as_volumes(image)
+        labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
+
+        def label(index: int) -> None:
+            keys = components.as_keys(items[index])
+            counts[index] = components.label_components(keys, labels[index], connectivity)
+
+        for_each(label, range(len(items) if items.size else 0))
+        return _to_tensor(labels.reshape(image.shape), image), _to_tensor(counts, image)
+
+    def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
+        """See `Backend.label_affinities`."""
+        flat = 3 - (affinity.ndim - 2)  # axes that an image lacks
+        items = _as_volumes(affinity.flatten(0, 1))
+        items = items.reshape(len(affinity), len(edges), *items.shape[1:])
+        steps = np.array([(0,) * flat + tuple(edge) for edge in edges])
+        labels = np.zeros((len(affinity), *items.shape[2:]), np.int32)
+
+        def label(index: int) -> None:
+            components.label_affinities(items[index], steps, labels[index])
+
+        for_each(label, range(len(items) if items.size else 0))
+        return _to_tensor(labels.reshape(len(affinity), *affinity.shape[2:]), affinity)
+
+    def critical_components(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        num_classes: int | None,
+        object_connectivity: int,
+        mistake_connectivity: int,
+    ) -> Critical:
+        """See `Backend.critical_components`."""
+        inputs, targets = _as_volumes(input), _as_volumes(target)
+        masks = np.zeros((2, *inputs.shape), np.bool_)
+        counts = np.zeros((2, len(inputs), 1 if num_classes is None else num_classes), np.int64)
+
+        def find(index: int) -> None:
+            counts[0, index], counts[1, index] = critical.critical_components(
+                inputs[index],
+                targets[index],
+                masks[0, index],
+                masks[1, index],
+                classes=num_classes,
+                object_connectivity=object_connectivity,
+                mistake_connectivity=mistake_connectivity,
+            )
+
+        for_each(find, range(len(inputs) if inputs.size else 0))
+        splits, merges = (_to_tensor(mask.reshape(input.shape), input) for mask in masks)
+        return Critical(splits, merges, *(_to_tensor(count, input) for count in counts))
+
+    def betti_numbers(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """See `Backend.betti_numbers`."""
+        items, ndim = _as_volumes(mask), mask.ndim - 1
+        numbers = np.zeros((len(items), ndim), np.int64)
+
+        def count(index: int) -> None:
+            numbers[index] = betti.betti_numbers(items[index], connectivity, ndim)
+
+        for_each(count, range(len(items) if items.size else 0))
+        return _to_tensor(numbers, mask)
+
+    def euler_number(self, mask: Tensor, *, connectivity: int) -> Tensor:
+        """See `Backend.euler_number`."""
+        items = _as_volumes(mask)
+        numbers = np.zeros(len(items), np.int64)
+
+        def count(index: int) -> None:
+            numbers[index] = betti.euler_number(items[index], connectivity)
+
+        for_each(count, range(len(items) if items.size else 0))
+        return _to_tensor(numbers, mask)
+
+    def compare_partitions(self, input: Tensor, target: Tensor, *, foreground_only: bool) -> PartitionErrors:
+        """See `Backend.compare_partitions`."""
+        inputs, targets = input.numpy(force=True), target.numpy(force=True)
+        errors = np.zeros((len(PartitionErrors._fields), len(inputs)))
+        for index, pair in enumerate(zip(inputs, targets, strict=True)):
+            errors[:, index] = partitions.compare_partitions(*pair, foreground_only=foreground_only)
+        return PartitionErrors(*(_to_tensor(error, input) for error in errors))
+
+
+BACKEND = CpuBackend()
+
+
+def _map_items(function: Callable[..., None], batch: Tensor) -> Tensor:
+    """Let ``function`` write its result for each item of a batch into zeros of the item's shape and dtype."""
+    items = np.ascontiguousarray(batch.numpy(force=True))
+    # Zeros from NumPy cost nothing where they are not written to, and skeletons are sparse.
+    result = np.zeros(items.shape, items.dtype)
+    if items.size:
+        for_each(lambda index: function(items[index], result[index]), range(len(items)))
+    return _to_tensor(result, batch)
+
+
+def _as_volumes(batch: Tensor) -> NDArray[Any]:
+    """Return items (N, *spatial) as volumes (N, Z, Y, X); images have one plane."""
+    items = np.ascontiguousarray(batch.numpy(force=True))
+    return items if items.ndim == 4 else items[:, None]
+
+
+def _to_tensor(array: NDArray[Any], like: Tensor) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor if like.is_cpu else tensor.to(like.device)

@@ -1,0 +1,117 @@
+"""Skeletons and tubes of batches of volumes, on the GPU.
+
+All foreground voxels are listed once, by parity class. A round takes all directions (or passes) in turn, each with the
+launches that its order demands; then the host reads how many voxels are left.
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_topoloss.backends.cpu import zhang_rule
+from monai_topoloss.backends.cuda.launch import launch
+from monai_topoloss.backends.cuda.volumes import crop, pad, strides_of
+
+
+def skeletonize(mask: Tensor, *, method: str, ndim: int) -> Tensor:
+    """Thin masks (N, Z, Y, X) of images or volumes, of which ``ndim`` says which, to bool of the same shape."""
+    return crop(_thin(mask, method, ndim))
+
+
+def tubed_skeleton(label: Tensor, *, radius: int, per_class: bool, method: str, ndim: int) -> Tensor:
+    """Dilate the skeleton of labels (N, Z, Y, X) ``radius`` times by the cross, and take the label there."""
+    radius = min(radius, sum(label.shape[1:]))  # which covers all
+    if not per_class:
+        return label.masked_fill(~crop(_dilate(_thin(label != 0, method, ndim), radius)), 0)
+    tubes = torch.zeros_like(label)
+    for value in label.unique().tolist():
+        if value:
+            mask = label == value
+            mask &= crop(_dilate(_thin(mask, method, ndim), radius))
+            tubes = torch.where(mask, label, tubes)
+    return tubes
+
+
+def _thin(mask: Tensor, method: str, ndim: int) -> Tensor:
+    """Return the skeletons, padded."""
+    volume = pad(mask)
+    voxels = volume.view(-1).nonzero().squeeze(1)
+    if len(voxels):
+        (_thin_by_zhang if method == "zhang" else _thin_by_lee)(volume, voxels, ndim)
+    return volume
+
+
+def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
+    """Thin padded volumes in place, given their foreground."""
+    row, plane = strides_of(volume)
+    directions = (-row, row, 1, -1, plane, -plane)[: 2 * ndim]  # to the neighbour that has to be background
+    classes = _parity_classes(volume, voxels)
+    order = classes.argsort(stable=True)
+    voxels, classes = voxels[order], classes[order]
+    limits = torch.arange(9, device=volume.device)
+    while True:
+        ends = torch.searchsorted(classes, limits).tolist()
+        candidates = torch.empty(len(voxels), dtype=torch.uint8, device=volume.device)
+        for direction in directions:
+            launch("find_candidates", len(voxels), volume, voxels, candidates, len(voxels), direction, row, plane)
+            for start, end in pairwise(ends):
+                launch(
+                    "delete_candidates", end - start, volume, voxels[start:end], candidates[start:end], end - start,
+                    row, plane,
+                )  # fmt: skip
+        left = volume.view(-1)[voxels].nonzero().squeeze(1)
+        if len(left) == len(voxels):
+            return
+        voxels, classes = voxels[left], classes[left]
+
+
+def _parity_classes(volume: Tensor, voxels: Tensor) -> Tensor:
+    """Return the class of each voxel, 0 to 7, by the parities of z, y and x from the corner of its foreground's box."""
+    item, *place = torch.unravel_index(voxels, volume.shape)
+    classes = torch.zeros_like(voxels)
+    for coordinate, size in zip(place, volume.shape[1:], strict=True):
+        corner = torch.full((len(volume),), size, dtype=voxels.dtype, device=volume.device)
+        corner.scatter_reduce_(0, item, coordinate, "amin")
+        classes = 2 * classes + (coordinate - corner[item]) % 2
+    return classes
+
+
+def _thin_by_zhang(volume: Tensor, pixels: Tensor, _: int) -> None:
+    """Thin padded images in place, given their foreground."""
+    row, _ = strides_of(volume)
+    tables = _zhang_tables(volume.device)
+    while True:
+        going = torch.empty(len(pixels), dtype=torch.uint8, device=volume.device)
+        for table in tables:
+            launch("find_going", len(pixels), volume, pixels, going, len(pixels), table, row)
+            launch("delete_going", len(pixels), volume, pixels, going, len(pixels))
+        left = volume.view(-1)[pixels].nonzero().squeeze(1)
+        if len(left) == len(pixels):
+            return
+        pixels = pixels[left]
+
+
+@functools.cache
+def _zhang_tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return for both passes whether a pixel goes, by the 256 codes of its neighbours, clockwise from north-west."""
+    codes = np.arange(256)
+    neighbours = [codes >> bit & 1 for bit in range(8)]
+    passes: tuple[Any, Any] = (zhang_rule.goes_in_first_pass, zhang_rule.goes_in_second_pass)
+    first, second = (torch.from_numpy((rule.py_func(*neighbours) & 1).astype(np.uint8)).to(device) for rule in passes)
+    return first, second
+
+
+def _dilate(volume: Tensor, radius: int) -> Tensor:
+    """Dilate padded volumes by the cross."""
+    items, depth, height, width = (size - 2 * (axis > 0) for axis, size in enumerate(volume.shape))
+    other = torch.zeros_like(volume) if radius else volume
+    for _ in range(radius):
+        launch("dilate", items * depth * height * width, volume, other, items, depth, height, width)
+        volume, other = other, volume
+    return volume

@@ -1,0 +1,171 @@
+"""The CUDA backend against the CPU's: on a GPU, and with its kernels compiled for the CPU, of the same source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from monai_topoloss.backends.cpu.backend import BACKEND as CPU
+from monai_topoloss.backends.cuda.backend import BACKEND
+from tests.backends.cuda import host
+from tests.images import KINDS, random_mask
+
+
+class OnDevice:
+    """The backend, on tensors that are taken to a device and back."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def __getattr__(self, name):
+        def compute(*tensors, **options):
+            result = getattr(BACKEND, name)(*(tensor.to(self.device) for tensor in tensors), **options)
+            if isinstance(result, torch.Tensor):
+                assert result.device.type == self.device
+                return result.cpu()
+            parts = [part.cpu() for part in result]
+            return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+
+        return compute
+
+
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cuda(request, monkeypatch):
+    if request.param == "gpu":
+        return OnDevice("cuda")
+    if host.compiler() is None:
+        pytest.skip("needs a C++ compiler")
+    for module in ("skeleton", "components", "critical", "betti"):
+        monkeypatch.setattr(f"monai_topoloss.backends.cuda.{module}.launch", host.launch)
+    return OnDevice("cpu")
+
+
+def make_batch(ndim, seed, count=3, size=20):
+    masks = [random_mask(KINDS[(seed + k) % len(KINDS)], ndim, seed + k, size) for k in range(count)]
+    batch = np.zeros((count, *np.max([mask.shape for mask in masks], axis=0)), dtype=bool)
+    for item, mask in zip(batch, masks, strict=True):
+        item[tuple(map(slice, mask.shape))] = mask
+    return torch.from_numpy(batch)
+
+
+def make_ids(ndim, seed, ids, count=2, size=16):
+    shape = (count, *(size - axis for axis in range(ndim)))
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, ids, shape))
+
+
+def assert_equal(found, expected):
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("ndim", "method"), [(2, "zhang"), (2, "lee"), (3, "lee")])
+@pytest.mark.parametrize("seed", range(12))
+def test_skeletonize(cuda, ndim, method, seed):
+    mask = make_batch(ndim, seed)
+    assert_equal(cuda.skeletonize(mask, method=method), CPU.skeletonize(mask, method=method))
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3, 0.6, 0.9, 1.0])
+def test_skeletonize_noise(cuda, density):
+    mask = torch.from_numpy(np.random.default_rng(0).random((3, 14, 15, 16)) < density)
+    assert_equal(cuda.skeletonize(mask, method="lee"), CPU.skeletonize(mask, method="lee"))
+
+
+def test_every_code_is_decided_as_on_the_cpu(cuda):
+    """Of many neighbourhoods, those of which the centre goes first."""
+    cubes = torch.from_numpy(np.random.default_rng(0).random((4000, 3, 3, 3)) < 0.5)
+    cubes[:, 1, 1, 1] = True
+    assert_equal(cuda.skeletonize(cubes, method="lee"), CPU.skeletonize(cubes, method="lee"))
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 5, 100])
+@pytest.mark.parametrize("per_class", [False, True])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32])
+def test_tubed_skeleton(cuda, radius, per_class, dtype):
+    for ndim, method in ((2, "zhang"), (3, "lee")):
+        label = make_batch(ndim, 0).to(dtype)
+        label[:, ::2] *= 2
+        options = {"radius": radius, "per_class": per_class, "method": method}
+        assert_equal(cuda.tubed_skeleton(label, **options), CPU.tubed_skeleton(label, **options))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ids", [2, 3, 2**20, 2**61])
+def test_label_components(cuda, ndim, ids):
+    for seed in range(4):
+        image = make_ids(ndim, seed, min(ids, 4)) * max(1, ids // 4)
+        for connectivity in range(1, ndim + 1):
+            found, expected = (b.label_components(image, connectivity=connectivity) for b in (cuda, CPU))
+            assert_equal(found[0], expected[0])
+            assert_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("edges", [[(1, 0), (0, 1), (-3, 4)], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-2, 0, 5)]])
+def test_label_affinities(cuda, edges):
+    shape = (2, len(edges), *(10, 11, 12)[: len(edges[0])])
+    for density in (0.1, 0.4, 0.9):
+        affinity = torch.from_numpy(np.random.default_rng(0).random(shape) < density)
+        assert_equal(cuda.label_affinities(affinity, edges=edges), CPU.label_affinities(affinity, edges=edges))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("ids", "num_classes"), [(2, None), (4, None), (4, 4), (2, 2)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64])
+def test_critical_components(cuda, ndim, ids, num_classes, dtype):
+    if dtype == torch.bool and ids > 2:
+        pytest.skip("bool has two values")
+    for seed in range(4):
+        target = make_ids(ndim, seed, ids)
+        wrong = torch.from_numpy(np.random.default_rng(seed).random(target.shape) < (0.05, 0.2, 0.5, 0.9)[seed])
+        input = torch.where(wrong, make_ids(ndim, seed + 50, ids), target)
+        for object_connectivity in range(1, ndim + 1):
+            for mistake_connectivity in range(1, ndim + 1):
+                options = {
+                    "num_classes": num_classes,
+                    "object_connectivity": object_connectivity,
+                    "mistake_connectivity": mistake_connectivity,
+                }
+                found, expected = (
+                    b.critical_components(input.to(dtype), target.to(dtype), **options) for b in (cuda, CPU)
+                )
+                for name in found._fields:
+                    assert_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("seed", range(12))
+def test_betti_numbers(cuda, ndim, seed):
+    mask = make_batch(ndim, seed)
+    for connectivity in range(1, ndim + 1):
+        for name in ("betti_numbers", "euler_number"):
+            found, expected = (getattr(b, name)(mask, connectivity=connectivity) for b in (cuda, CPU))
+            assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("foreground_only", [True, False])
+def test_compare_partitions(cuda, foreground_only):
+    images = [make_ids(3, seed, 5) for seed in range(2)]
+    images[1][1] = 0
+    found, expected = (b.compare_partitions(*images, foreground_only=foreground_only) for b in (cuda, CPU))
+    for name in found._fields:
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 6), (2, 0, 6), (2, 1, 1), (1, 1, 1, 1), (0, 4, 4, 4), (2, 0, 3, 3)])
+def test_without_voxels(cuda, shape):
+    mask = torch.ones(shape, dtype=torch.bool)
+    ndim = len(shape) - 1
+    method = "zhang" if ndim == 2 else "lee"
+    assert_equal(cuda.skeletonize(mask, method=method), CPU.skeletonize(mask, method=method))
+    options = {"radius": 2, "per_class": True, "method": method}
+    assert_equal(cuda.tubed_skeleton(mask, **options), CPU.tubed_skeleton(mask, **options))
+    for found, expected in zip(
+        cuda.label_components(mask, connectivity=1), CPU.label_components(mask, connectivity=1), strict=True
+    ):
+        assert_equal(found, expected)
+    options = {"num_classes": None, "object_connectivity": 1, "mistake_connectivity": 1}
+    for found, expected in zip(
+        cuda.critical_components(mask, mask, **options), CPU.critical_components(mask, mask, **options), strict=True
+    ):
+        assert_equal(found, expected)
+    assert_equal(cuda.betti_numbers(mask, connectivity=ndim), CPU.betti_numbers(mask, connectivity=ndim))
