@@ -7,12 +7,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from monai.data import Dataset, ThreadDataLoader
+from monai.transforms import Compose, ToDeviced
 from torch.profiler import ProfilerActivity, profile
 
 from monai_topoloss import (
+    CriticalComponentsd,
     DiceCESkeletonRecallLoss,
     SkeletonRecallLoss,
     SupervoxelLoss,
+    TubedSkeletonized,
     betti_numbers,
     critical_components,
     label_components,
@@ -99,6 +103,26 @@ def test_keeps_no_memory(name):
     function()
     assert torch.cuda.memory_allocated() == before
     assert cupy.get_default_memory_pool().used_bytes() == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_in_a_loader_with_threads():
+    """Transforms on the GPU, in the threads of MONAI's loader."""
+    items = [{"label": torch.rand(1, 40, 40, 40) < 0.2} for _ in range(6)]
+    transform = Compose([ToDeviced("label", "cuda"), TubedSkeletonized("label"), CriticalComponentsd("label", "label")])
+    loader = ThreadDataLoader(Dataset(items, transform), batch_size=1, num_workers=0, use_thread_workers=True)
+    for item, batch in zip(items, loader, strict=True):
+        assert batch["label_skeleton"].is_cuda
+        assert bool((batch["label_skeleton"][0].cpu() == tubed_skeleton(item["label"], spatial_dims=3)).all())
+
+
+@pytest.mark.parametrize("name", ["SkeletonRecallLoss", "DiceCESkeletonRecallLoss", "SupervoxelLoss"])
+def test_under_autocast(name):
+    function = functions()[name]
+    expected = function()
+    with torch.autocast("cuda", torch.bfloat16):
+        found = function()
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=1e-4)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
