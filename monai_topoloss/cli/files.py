@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss.cli.readers import NiftiReader, PillowReader, TiffReader
 
+_ROUNDING = 1e-3  # error of whole numbers that a file holds with a scale
 SUFFIXES = (".nii.gz", ".nii", ".png", ".bmp", ".tif", ".tiff")
 
 
@@ -57,6 +58,8 @@ def read_label(path: Path) -> Any:
     image = load(str(path))
     if not np.isnan(image.meta.get("original_channel_dim", np.nan)):
         image = _first_channel(image)
+    if image.numel() and image.is_floating_point() and image.sub(image.round()).abs().max() < _ROUNDING:
+        image = image.round()
     while image.ndim > 2 and image.shape[-1] == 1:  # as NIfTI files hold images
         image = image[..., 0]
     if image.ndim not in (2, 3):

@@ -14,9 +14,11 @@ class _Reader(ImageReader):
     """Notes the dtype of files; MONAI makes int32 of uint16."""
 
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Return the array, in memory that may be written to, as PyTorch asks for, and its metadata."""
+        """Return the array and its metadata."""
         array, meta = super().get_data(img)  # type: ignore[safe-super]
-        return (array if array.flags.writeable else array.copy()), {**meta, "dtype": array.dtype.str}
+        # PyTorch asks for memory that may be written to, in its own byte order.
+        native = array.astype(array.dtype.newbyteorder("="), copy=not array.flags.writeable)
+        return native, {**meta, "dtype": native.dtype.str}
 
 
 class NiftiReader(_Reader, NibabelReader):

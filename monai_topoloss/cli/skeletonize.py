@@ -57,6 +57,8 @@ def _pair(source: Path, target: Path) -> list[tuple[Path, Path]]:
     check_path(source)
     if source.resolve() == target.resolve():
         raise UsageError(f"IN and OUT are the same: {source}")
+    if source.resolve() in target.resolve().parents:
+        raise UsageError(f"OUT is within IN, and would be read the next time: {target}")
     if source.is_file():
         if target.is_dir():
             target /= source.name

@@ -208,6 +208,23 @@ def test_empty_labels_have_no_dice(tmp_path, capsys):
     assert lines[-2] == ["mean", f"{float(rows[0]['dice']):.4f}", "nan"]
 
 
+def test_unusual_nifti_files(tmp_path):
+    """Big-endian, and whole numbers that are stored with a scale."""
+    pred, label = make_masks((9, 10, 11))
+    for name in ("big", "scaled"):
+        save(tmp_path / "label" / f"{name}.nii.gz", label)
+    header = nib.Nifti1Header(endianness=">")
+    (tmp_path / "pred").mkdir()
+    nib.save(nib.Nifti1Image(pred.astype(">i2"), AFFINE, header), tmp_path / "pred" / "big.nii.gz")
+    scaled = nib.Nifti1Image(10 * pred.astype(np.int16), AFFINE)
+    scaled.header.set_slope_inter(0.1, 0)
+    nib.save(scaled, tmp_path / "pred" / "scaled.nii.gz")
+    status, rows = run(tmp_path, "--metrics", "dice")
+    assert status == 0
+    for row in rows:
+        assert float(row["dice"]) == pytest.approx(compute_dice(*as_batch(pred, label)).item())
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_grey_colours_and_transparency(tmp_path, suffix):
     pred, label = make_masks()

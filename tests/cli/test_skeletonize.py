@@ -77,7 +77,8 @@ def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
     [
         (["PATH/nothing", "PATH/out"], "PATH/nothing does not exist"),
         (["PATH/in", "PATH/in"], "IN and OUT are the same"),
-        (["PATH/in", "PATH/in/a.png"], "IN is a folder, but OUT is a file"),
+        (["PATH/in", "PATH/in/out"], "OUT is within IN"),
+        (["PATH/in", "PATH/b.png"], "IN is a folder, but OUT is a file"),
         (["PATH/in/a.png", "PATH/out"], "OUT must be a folder or end like an image"),
         (["PATH/empty", "PATH/out"], "no images in PATH/empty"),
         (["PATH/in", "PATH/out", "--radius", "-1"], "--radius must be at least 0"),
@@ -85,6 +86,7 @@ def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
 )
 def test_wrong_usage(tmp_path, arguments, message, capsys):
     save(tmp_path / "in" / "a.png", make_label((20, 20)))
+    save(tmp_path / "b.png", make_label((20, 20)))
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as stop:
         main(["skeletonize", *(argument.replace("PATH", str(tmp_path)) for argument in arguments)])
