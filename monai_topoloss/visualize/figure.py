@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_critical"]
 
 _SIZE = 7.0  # inches that the overview is wide or high
+_THINNEST = 2.0  # inches of the overview's other side
 _SMALLEST_WINDOW = 32  # voxels that a close-up is wide and high
 _NUMBER: dict[str, Any] = {"color": "white", "fontsize": 11, "fontweight": "bold"}
 
@@ -75,7 +76,7 @@ def plot_critical(
     windows = _find_windows(scene, zooms)
     height, width = scene.label.shape
     columns = -(-len(windows) // 2)
-    tall, wide = _SIZE * min(1, height / max(1, width)), _SIZE * min(1, width / max(1, height))
+    tall, wide = (max(_THINNEST, _SIZE * min(1, a / max(1, b))) for a, b in ((height, width), (width, height)))
     figure: Figure = make_figure(figsize=(wide + columns * tall / 2, tall + 0.5), layout="constrained")
     grid = figure.add_gridspec(2, 1 + columns, width_ratios=[wide, *[tall / 2] * columns])
     overview = figure.add_subplot(grid[:, 0])

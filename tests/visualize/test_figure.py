@@ -54,6 +54,12 @@ def test_volume_without_mistakes():
     assert plot_critical(label, label, index=3).legends
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 900), (1, 30, 2)])
+def test_odd_shapes(shape, tmp_path):
+    prediction, label = np.random.default_rng(0).random((2, *shape)) < 0.5
+    plot_critical(prediction, label, label.astype(np.float16)).savefig(tmp_path / "figure.png")
+
+
 def test_bad_number_of_zooms():
     with pytest.raises(ValueError, match="Expected `zooms` to be at least 0"):
         plot_critical(*make_pair(), zooms=-1)
