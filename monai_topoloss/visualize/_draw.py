@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from monai.transforms.utils import distance_transform_edt
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from monai_topoloss._checks import check_finite, check_int, check_tensor
@@ -122,3 +124,23 @@ def ring(mask: Mask, distance: float, width: float) -> Mask:
         return mask
     away = np.asarray(distance_transform_edt(~mask[None]))[0]
     return np.asarray((away > distance) & (away <= distance + width))
+
+
+def add_legend(canvas: Canvas, entries: Sequence[tuple[Colour, str]]) -> Canvas:
+    """Return a canvas with a strip below that says what colours mean, in as many lines as it takes."""
+    size = max(12, canvas.shape[1] // 60)
+    font = ImageFont.load_default(size)
+    place, line, placed = size // 2, 0, []
+    for colour, text in entries:
+        width = 2 * size + int(font.getlength(text))
+        if place > size and place + width > canvas.shape[1]:
+            place, line = size // 2, line + 1
+        placed.append((place, line, colour, text))
+        place += width + size
+    strip = Image.new("RGB", (canvas.shape[1], 2 * size * (line + 1)))
+    pen = ImageDraw.Draw(strip)
+    for x, line, colour, text in placed:
+        y = size // 2 + 2 * size * line
+        pen.rectangle((x, y, x + size, y + size), fill=colour)
+        pen.text((x + 1.5 * size, y + size / 2), text, font=font, fill="white", anchor="lm")
+    return np.concatenate([canvas, np.asarray(strip)])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss._checks import check_int
 from monai_topoloss.topology import label_components
-from monai_topoloss.visualize._draw import LABEL, MERGE, PREDICTION, SPLIT, Colour, Mask, check_scale
+from monai_topoloss.visualize._draw import MERGE, SPLIT, Colour, Mask, check_scale
 from monai_topoloss.visualize.overlay import Scene, draw_scene, make_scene
 
 if TYPE_CHECKING:
@@ -154,12 +154,9 @@ def _add_legend(figure: Figure, scene: Scene) -> None:
     """Say what the colours mean, and how many splits and merges there are."""
     patch, _ = optional_import("matplotlib.patches", name="Patch")
     line, _ = optional_import("matplotlib.lines", name="Line2D")
-    entries = [
-        line([], [], color=_as_rgb(LABEL), linewidth=3, label="label"),
-        line([], [], color=_as_rgb(PREDICTION), linewidth=3, label="prediction"),
-        patch(color=_as_rgb(SPLIT), label=f"{scene.n_splits} split{'s' * (scene.n_splits != 1)}"),
-        patch(color=_as_rgb(MERGE), label=f"{scene.n_merges} merge{'s' * (scene.n_merges != 1)}"),
-    ]
+    (label, prediction, *critical) = scene.describe()
+    entries = [line([], [], color=_as_rgb(colour), linewidth=3, label=text) for colour, text in (label, prediction)]
+    entries += [patch(color=_as_rgb(colour), label=text) for colour, text in critical]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), frameon=False)
 
 

@@ -25,7 +25,9 @@ from monai_topoloss.visualize._draw import (
     SPLIT,
     TUBE,
     Canvas,
+    Colour,
     Mask,
+    add_legend,
     canvas_of,
     check_scale,
     check_view,
@@ -50,6 +52,15 @@ class Scene(NamedTuple):
     merges: Mask
     n_splits: int
     n_merges: int
+
+    def describe(self) -> tuple[tuple[Colour, str], ...]:
+        """Return what the colours mean, with numbers."""
+        return (
+            (LABEL, "label"),
+            (PREDICTION, "prediction"),
+            (SPLIT, f"{self.n_splits} split{'s' * (self.n_splits != 1)}"),
+            (MERGE, f"{self.n_merges} merge{'s' * (self.n_merges != 1)}"),
+        )
 
     def crop(self, rows: slice, columns: slice) -> Scene:
         """Return a part of the views."""
@@ -105,13 +116,14 @@ def critical_overlay(
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
+    legend: bool = False,
     backend: str = "auto",
 ) -> NDArray[np.uint8]:
     """Draw where a prediction splits and merges objects of a label.
 
     The label is outlined from within in green, the prediction from outside in yellow. Mistakes that split objects are
     vermilion, those that merge them sky blue, both with a ring around; other mistakes show between the outlines.
-    `plot_critical` adds a legend with their numbers, and close-ups.
+    `plot_critical` adds close-ups.
 
     Args:
         prediction: mask or map of objects' ids, ``(*spatial)`` in 2-D or 3-D; 0 is background.
@@ -122,10 +134,11 @@ def critical_overlay(
         index: which slice of a volume to show. Default: the maximum along the axis. Splits and merges are those of the
             whole volume.
         scale: how many pixels a voxel is wide. Default: so many that the picture has 1200 or more along a side.
+        legend: add a strip below that says what the colours mean, and how many splits and merges there are.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
-        The picture, uint8 ``(height * scale, width * scale, 3)``.
+        The picture, uint8 ``(height * scale, width * scale, 3)``, with a legend higher.
 
     Raises:
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
@@ -143,7 +156,8 @@ def critical_overlay(
         ((50, 90, 3), [213, 94, 0])
     """
     scene = make_scene(prediction, label, image, connectivity=connectivity, axis=axis, index=index, backend=backend)
-    return draw_scene(scene, check_scale(scale, scene.label.shape), with_rings=True)
+    canvas = draw_scene(scene, check_scale(scale, scene.label.shape), with_rings=True)
+    return add_legend(canvas, scene.describe()) if legend else canvas
 
 
 def skeleton_overlay(
@@ -155,6 +169,7 @@ def skeleton_overlay(
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
+    legend: bool = False,
     backend: str = "auto",
 ) -> NDArray[np.uint8]:
     """Draw the skeleton of a mask, and the tube around it.
@@ -169,10 +184,11 @@ def skeleton_overlay(
         axis: along which a volume is looked at.
         index: which slice of a volume to show. Default: the maximum along the axis.
         scale: how many pixels a voxel is wide. Default: so many that the picture has 1200 or more along a side.
+        legend: add a strip below that says what the colours mean.
         backend: where to compute, ``"auto"`` follows the label.
 
     Returns:
-        The picture, uint8 ``(height * scale, width * scale, 3)``.
+        The picture, uint8 ``(height * scale, width * scale, 3)``, with a legend higher.
 
     Raises:
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
@@ -198,4 +214,5 @@ def skeleton_overlay(
     fill(canvas, inner_contour(enlarge(flat, scale), max(1, round(scale / 4))), LABEL)
     fill(canvas, enlarge(view.of(tube) != 0, scale), TUBE, opacity=0.6)
     fill(canvas, enlarge(view.of(skeleton), scale), SKELETON)
-    return canvas
+    tube_entry = [(TUBE, f"tube of radius {radius}")] if radius else []
+    return add_legend(canvas, [(LABEL, "label"), (SKELETON, "skeleton"), *tube_entry]) if legend else canvas

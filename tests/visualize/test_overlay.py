@@ -110,6 +110,21 @@ def test_skeleton(radius):
     np.testing.assert_array_equal(marked, tube)
 
 
+@pytest.mark.parametrize("width", [30, 200])
+def test_legend_is_below(width):
+    prediction, label = make_pair((40, width))
+    for function, colours in (
+        (lambda **options: critical_overlay(prediction, label, **options), (LABEL, PREDICTION, SPLIT, MERGE)),
+        (lambda **options: skeleton_overlay(label, radius=1, **options), (LABEL, SPLIT, TUBE)),
+    ):
+        bare, full = function(scale=4), function(scale=4, legend=True)
+        np.testing.assert_array_equal(full[: len(bare)], bare)
+        strip = full[len(bare) :]
+        assert len(strip) > 12
+        assert all(where(strip, colour).any() for colour in colours)
+        assert (strip == 255).all(axis=2).any()  # text
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
