@@ -500,6 +500,12 @@ def check_channel(name: str, image: Any, channel: int) -> Tensor:
     return tensor[channel]
 
 
+def check_item(item: int, count: int) -> None:
+    """Check that a batch has an item."""
+    if not -count <= item < count:
+        raise ValueError(f"Expected `item` of one of {count} in the batch, got {item}.")
+
+
 def check_destinations(**destinations: Any) -> None:
     """Check that there is something to write to."""
     if all(destination is None for destination in destinations.values()):

@@ -82,6 +82,7 @@ class Backend(Protocol):
     def compare_partitions(self, input: Tensor, target: Tensor, *, foreground_only: bool) -> PartitionErrors:
         """Compare items ``(N, *spatial)`` of ids from 0 on; ``foreground_only`` where the target is not 0.
 
-        No voxels, or no pairs, have no errors.
+        There, each voxel of the input's background counts as a segment of its own for pairs, but all together as one
+        for entropies. No voxels, or no pairs, have no errors.
         """
         ...

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import torch
@@ -60,8 +60,9 @@ _OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
 _WITHOUT_CONNECTIVITY = ("dice", "cldice", "tprec", "tsens")
 
 _EXPLANATION = """\
-Files are matched by their names without suffix, wherever they are below PRED and LABEL; two files are matched as they
-are. A voxel is foreground if it is not 0, unless --num-classes says that values are classes.
+Files are matched by their names without suffix, wherever they are below PRED and LABEL, or, if names are not unique
+there, with the folders that they are in; two files are matched as they are. Axes are in the order in which MONAI loads
+and saves them: x first. A voxel is foreground if it is not 0, unless --num-classes says that values are classes.
 
 metrics:
   dice                         overlap
@@ -100,7 +101,11 @@ def add_to(commands: Any) -> None:
     add("--metrics", nargs="+", choices=METRICS, default=list(_DEFAULT), metavar="NAME", help=" ".join(METRICS))
     add("--csv", type=Path, metavar="OUT", help="write the table there, too")
     add("--num-classes", type=int, metavar="N", help="values are classes, 0 to N - 1, of which 0 is background")
-    add("--instances", action="store_true", help="values are ids of objects, which voi and are compare")
+    add(
+        "--instances",
+        action="store_true",
+        help="values are ids, for voi and are; other metrics see masks",
+    )
     add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
     add("--patch-size", type=int, metavar="P", help="compare Betti numbers on patches, and take the mean")
     add("--pred-postfix", default="", metavar="TEXT", help="take predictions whose names end so, and drop it")
@@ -115,15 +120,25 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         _check(options)
     except UsageError as error:
         parser.error(str(error))
-    for name, reason in problems.items():
-        complain(f"error: {name}: {reason}")
-    rows: list[Row] = []
-    for name, pred, label in progress(cases, "evaluate"):
-        if reason := run_or_complain(partial(_evaluate_into, rows, name, pred, label, options), name):
-            problems[name] = reason
-    write_table(rows, options.metrics)
-    if options.csv:
-        write_csv(rows, problems, options.metrics, options.csv)
+    columns = ["case", *(["class"] if options.num_classes else []), *options.metrics, "error"]
+    try:
+        table = CsvTable(options.csv, columns)
+    except OSError as error:
+        parser.error(f"--csv cannot be written: {error}")
+    with table:
+        for name, reason in problems.items():
+            complain(f"error: {name}: {reason}")
+            table.write_problem(name, reason)
+        rows: list[Row] = []
+        for name, pred, label in progress(cases, "evaluate"):
+            case: list[Row] = []
+            reason = run_or_complain(partial(_evaluate_into, case, name, pred, label, options), name)
+            if reason:
+                problems[name] = reason
+                table.write_problem(name, reason)
+            table.write(case)
+            rows += case
+    print_table(rows, options.metrics)
     if problems:
         complain(f"{len(problems)} of {len(cases) + len(problems.keys() - {case[0] for case in cases})} cases failed.")
     return int(bool(problems))
@@ -136,8 +151,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--num-classes and --instances exclude each other")
     if options.patch_size is not None and options.patch_size < 1:
         raise UsageError(f"--patch-size must be at least 1, got {options.patch_size}")
-    if options.csv and options.csv.is_dir():
-        raise UsageError(f"--csv is a folder: {options.csv}")
 
 
 def match(
@@ -157,10 +170,12 @@ def match(
         raise UsageError(f"--pred and --label must be two files or two folders, got {pred} and {label}")
     if pred.is_file():
         return [(stem_of(pred), pred, label)], {}
-    predictions, labels = _by_name(pred, pred_postfix), _by_name(label, label_postfix)
+    predictions, labels = _find(pred, pred_postfix), _find(label, label_postfix)
+    by_stem = all(len(set(map(_stem, found))) == len(found) for found in (predictions, labels))
+    by_name = [_group(found, by_stem=by_stem) for found in (predictions, labels)]
     cases, problems = [], {}
-    for name in sorted(predictions.keys() | labels.keys()):
-        found, true = predictions.get(name, []), labels.get(name, [])
+    for name in sorted(by_name[0].keys() | by_name[1].keys()):
+        found, true = (group.get(name, []) for group in by_name)
         if len(found) == len(true) == 1:
             cases.append((name, found[0], true[0]))
         elif not (found and true):
@@ -168,19 +183,32 @@ def match(
         else:
             problems[name] = f"several files of that name: {', '.join(map(str, found + true))}"
     if not cases:
-        raise UsageError(f"no name in {pred} is one in {label}")
+        raise UsageError(f"no name in {pred} is one in {label}: {next(iter(problems.values()))}")
     return cases, problems
 
 
-def _by_name(folder: Path, postfix: str) -> dict[str, list[Path]]:
-    """List images by their names without postfix; those without it are left out."""
-    found: dict[str, list[Path]] = {}
+def _find(folder: Path, postfix: str) -> list[tuple[Path, str]]:
+    """List images with that postfix, and their names below the folder without it."""
+    images = []
     for path in find_images(folder):
         if stem_of(path).endswith(postfix):
-            found.setdefault(stem_of(path).removesuffix(postfix), []).append(path)
-    if not found:
+            name = path.relative_to(folder).with_name(stem_of(path).removesuffix(postfix) or postfix)
+            images.append((path, name.as_posix()))
+    if not images:
         raise UsageError(f"no images{' ending in ' + postfix if postfix else ''} in {folder}")
-    return found
+    return images
+
+
+def _stem(image: tuple[Path, str]) -> str:
+    return Path(image[1]).name
+
+
+def _group(images: list[tuple[Path, str]], *, by_stem: bool) -> dict[str, list[Path]]:
+    """Group images by their stems, or by their names."""
+    groups: dict[str, list[Path]] = {}
+    for image in images:
+        groups.setdefault(_stem(image) if by_stem else image[1], []).append(image[0])
+    return groups
 
 
 def _evaluate_into(rows: list[Row], *case: Any) -> None:
@@ -218,7 +246,7 @@ def _compute(metric: str, masks: Sequence[Tensor], ids: Sequence[Tensor], option
     return METRICS[metric](*masks, **arguments)[0]
 
 
-def write_table(rows: Sequence[Row], metrics: Sequence[str]) -> None:
+def print_table(rows: Sequence[Row], metrics: Sequence[str]) -> None:
     """Print rows, and the mean and standard deviation of each class."""
     if not rows:
         return
@@ -247,13 +275,36 @@ def _format(metric: str, value: float) -> str:
     return f"{value:.0f}" if metric in _COUNTS and value.is_integer() else f"{value:.4f}"
 
 
-def write_csv(rows: Sequence[Row], problems: dict[str, str], metrics: Sequence[str], path: Path) -> None:
-    """Write rows, and cases that failed with what was wrong."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    has_classes = any(row.of_class is not None for row in rows)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", *(["class"] if has_classes else []), *metrics, "error"])
-        writer.writerows([row.case, *_class_of(row), *row.values, ""] for row in rows)
-        empty = [""] * (len(metrics) + has_classes)
-        writer.writerows([name, *empty, reason] for name, reason in problems.items())
+class CsvTable:
+    """A CSV file that is written row by row, so that nothing is lost; or nothing, without a path."""
+
+    def __init__(self, path: Path | None, columns: Sequence[str]) -> None:
+        self.columns = columns
+        self.file: TextIO | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = path.open("w", newline="")
+            self._write(columns)
+
+    def __enter__(self) -> CsvTable:
+        """Return the table, to write to."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        if self.file is not None:
+            self.file.close()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write the rows of a case."""
+        for row in rows:
+            self._write([row.case, *_class_of(row), *row.values, ""])
+
+    def write_problem(self, name: str, reason: str) -> None:
+        """Write a case that failed, and what was wrong."""
+        self._write([name, *[""] * (len(self.columns) - 2), reason])
+
+    def _write(self, values: Sequence[object]) -> None:
+        if self.file is not None:
+            csv.writer(self.file).writerow(values)
+            self.file.flush()

@@ -39,7 +39,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def read_label(path: Path) -> Any:
-    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, in its dtype and with its affine.
+    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, with its affine and, as ``meta["dtype"]``, its dtype.
 
     Returns:
         A `monai.data.MetaTensor`.
@@ -56,7 +56,7 @@ def read_label(path: Path) -> Any:
     elif suffix_of(path).startswith(".nii"):
         raise RuntimeError('it takes nibabel, which `pip install "monai-topoloss[cli]"` installs')
     image = load(str(path))
-    if not np.isnan(image.meta.get("original_channel_dim", np.nan)):
+    if not suffix_of(path).startswith(".nii") and not np.isnan(image.meta["original_channel_dim"]):
         image = _first_channel(image)
     if image.numel() and image.is_floating_point() and image.sub(image.round()).abs().max() < _ROUNDING:
         image = image.round()
@@ -86,6 +86,7 @@ def write_label(array: NDArray[Any], path: Path, source: Path) -> None:
         import nibabel
 
         affine, header = None, None
+        array = array.astype(np.uint8) if array.dtype == bool else array
         if suffix_of(source).startswith(".nii"):
             original: Any = nibabel.load(source)
             affine, header = original.affine, original.header.copy()
@@ -95,11 +96,11 @@ def write_label(array: NDArray[Any], path: Path, source: Path) -> None:
     elif suffix in (".tif", ".tiff"):
         import tifffile
 
-        tifffile.imwrite(path, array, compression="zlib", photometric="minisblack")
+        tifffile.imwrite(path, array.T, compression="zlib", photometric="minisblack")
     elif array.ndim == 2:
         from PIL import Image
 
-        Image.fromarray(array).save(path)
+        Image.fromarray(np.ascontiguousarray(array.T)).save(path)
     else:
         raise ValueError(f"expected .nii.gz or .tif for a volume, got {path.name}")
 

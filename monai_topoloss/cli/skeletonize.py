@@ -53,23 +53,25 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _pair(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """List files to read and to write."""
+    """List files to read and to write; none is both."""
     check_path(source)
-    if source.resolve() == target.resolve():
-        raise UsageError(f"IN and OUT are the same: {source}")
-    if source.resolve() in target.resolve().parents:
-        raise UsageError(f"OUT is within IN, and would be read the next time: {target}")
     if source.is_file():
-        if target.is_dir():
-            target /= source.name
+        target = target / source.name if target.is_dir() else target
         if not suffix_of(target):
             raise UsageError(f"OUT must be a folder or end like an image, got {target}")
-        return [(source, target)]
-    if target.is_file():
-        raise UsageError(f"IN is a folder, but OUT is a file: {target}")
-    pairs = [(path, target / path.relative_to(source)) for path in find_images(source)]
+        pairs = [(source, target)]
+    else:
+        if target.is_file():
+            raise UsageError(f"IN is a folder, but OUT is a file: {target}")
+        if source.resolve() in (target.resolve(), *target.resolve().parents):
+            raise UsageError(f"OUT is within IN, and would be read the next time: {target}")
+        pairs = [(path, target / path.relative_to(source)) for path in find_images(source)]
     if not pairs:
         raise UsageError(f"no images in {source}")
+    sources = {path.resolve() for path, _ in pairs}
+    for _, path in pairs:
+        if path.resolve() in sources:
+            raise UsageError(f"OUT would overwrite IN: {path}")
     return pairs
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from monai.utils import optional_import
 
-from monai_topoloss._checks import check_channel, check_destinations, check_int
+from monai_topoloss._checks import check_channel, check_destinations, check_int, check_item
 from monai_topoloss.visualize import plot_critical
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class CriticalFigure:
         images = self.batch_transform(engine.state.batch)
         if isinstance(images, tuple) and len(images) == 1:  # so `from_engine` returns what a dictionary has
             (images,) = images
+        check_item(self.item, len(images))
         prediction, label = (
             check_channel(name, values[self.item], self.channel)
             for name, values in zip(("prediction", "label"), self.output_transform(engine.state.output), strict=True)
@@ -98,8 +99,9 @@ class CriticalFigure:
         epoch = engine.state.epoch
         figure = plot_critical(prediction, label, images[self.item], title=f"{self.tag}, epoch {epoch}", **self.options)
         if self.output_dir is not None:
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            figure.savefig(self.output_dir / f"{self.tag}_{epoch:04d}.png", dpi=_DPI)
+            path = self.output_dir / f"{self.tag}_{epoch:04d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=_DPI)
         if self.summary_writer is not None:
             self.summary_writer.add_image(self.tag, _as_array(figure), epoch, dataformats="HWC")
 

@@ -167,7 +167,7 @@ class VariationOfInformation(IgniteMetricHandler):
         ignore_empty: bool = True,
         score: str = "sum",
         instances: bool = False,
-        foreground_only: bool = True,
+        foreground_only: bool = False,
         connectivity: int | None = None,
         backend: str = "auto",
     ) -> None:

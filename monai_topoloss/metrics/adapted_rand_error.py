@@ -44,9 +44,9 @@ def compute_adapted_rand_error(
             split.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
             connected.
-        foreground_only: compare voxels of the label's objects only, as the contests that it comes from do. What the
-            prediction lacks of them is an object of its own there, and what it has outside of them does not count.
-            Otherwise all voxels are compared, and the background is an object.
+        foreground_only: compare voxels of the label's objects only, as the contest that it comes from does: each voxel
+            of them that the prediction lacks is an object of its own there, and what it has outside of them does not
+            count. Otherwise all voxels are compared, and the background is an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
         backend: where to compute, ``"auto"`` follows the prediction.
 

@@ -21,7 +21,7 @@ def compute_variation_of_information(
     ignore_empty: bool = True,
     score: str = "sum",
     instances: bool = False,
-    foreground_only: bool = True,
+    foreground_only: bool = False,
     connectivity: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
@@ -45,15 +45,16 @@ def compute_variation_of_information(
             variation of information.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
             connected.
-        foreground_only: compare voxels of the label's objects only, as challenges of connectomics do. What the
-            prediction lacks of them is an object of its own there, and what it has outside of them does not count.
-            Otherwise all voxels are compared, and the background is an object.
+        foreground_only: compare voxels of the label's objects only, as challenges of connectomics do. All that the
+            prediction lacks of them is one object there, so that a label of one object is met by an empty prediction,
+            and what it has outside of them does not count. By default all voxels are compared, and the background is
+            an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
         The entropy, float32 ``(B, C)``, or without the background of several channels ``(B, C - 1)``. A label without
-        objects has nothing to compare with ``foreground_only``, and scores as if it were met.
+        objects has nothing to compare with ``foreground_only``, and scores 0.
 
     Raises:
         TypeError: if ``y_pred`` or ``y`` is no tensor.
@@ -66,7 +67,7 @@ def compute_variation_of_information(
         >>> line[..., 2, :] = 1
         >>> halves = line.clone()
         >>> halves[..., 4] = 0
-        >>> round(compute_variation_of_information(halves, line).item(), 3)
+        >>> round(compute_variation_of_information(halves, line, foreground_only=True).item(), 3)
         1.392
 
     References:
@@ -120,7 +121,7 @@ class VariationOfInformationMetric(OneHotMetric):
         ignore_empty: bool = True,
         score: str = "sum",
         instances: bool = False,
-        foreground_only: bool = True,
+        foreground_only: bool = False,
         connectivity: int | None = None,
         backend: str = "auto",
     ) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import struct
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -58,7 +60,8 @@ def test_values_are_those_of_the_functions(tmp_path, suffix, capsys):
         pred, label = make_masks(seed=seed)
         save(tmp_path / "pred" / (name + suffix), 255 * pred)
         save(tmp_path / "label" / "below" / (name + suffix), label)
-        batch = as_batch(pred, label)
+        # MONAI loads images and stacks with x first.
+        batch = as_batch(pred, label) if suffix == ".nii.gz" else as_batch(pred.T, label.T)
         expected[name] = {
             "dice": compute_dice(*batch),
             "cldice": compute_centerline_dice(*batch),
@@ -93,16 +96,16 @@ def test_values_are_those_of_the_functions(tmp_path, suffix, capsys):
 
 
 def test_two_files_of_different_formats(tmp_path, capsys):
-    """Axes are those of the array in the file, whatever the format."""
+    """A stack in a TIFF file, and the volume that MONAI would save of it."""
     pred, label = make_masks((9, 14, 11))
     save(tmp_path / "p.tif", pred.astype(np.uint16))
-    save(tmp_path / "l.nii.gz", label)
+    save(tmp_path / "l.nii.gz", label.T)
     out = tmp_path / "out.csv"
     options = ["--metrics", "splits", "betti2", "betti", "--connectivity", "1", "--patch-size", "5", "--csv", f"{out}"]
     assert main(["evaluate", "--pred", f"{tmp_path}/p.tif", "--label", f"{tmp_path}/l.nii.gz", *options]) == 0
     row = next(csv.DictReader(out.read_text().splitlines()))
     assert not capsys.readouterr().err
-    batch = as_batch(pred, label)
+    batch = as_batch(pred.T, label.T)
     assert float(row["splits"]) == compute_critical_error(*batch, connectivity=1)
     assert float(row["betti2"]) == pytest.approx(
         compute_betti_error(*batch, kind=2, connectivity=1, patch_size=5).item(), rel=1e-6
@@ -118,7 +121,7 @@ def test_classes(tmp_path, capsys):
     assert status == 0
     assert [(row["case"], row["class"]) for row in rows] == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
     for row in rows[:2]:
-        batch = as_batch(pred == int(row["class"]), label == int(row["class"]))
+        batch = as_batch(int(row["class"]) == pred.T, int(row["class"]) == label.T)
         assert float(row["cldice"]) == pytest.approx(compute_centerline_dice(*batch).item())
         assert float(row["splits"]) == compute_critical_error(*batch)
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[-4:]] == [
@@ -132,7 +135,7 @@ def test_classes(tmp_path, capsys):
 def test_instances(tmp_path):
     pred, label = np.random.default_rng(0).integers(0, 300, (2, 20, 21))
     save(tmp_path / "pred" / "a.tif", pred.astype(np.uint16))
-    save(tmp_path / "label" / "a.nii.gz", label.astype(np.int32))
+    save(tmp_path / "label" / "a.nii.gz", label.T.astype(np.int32))
     status, rows = run(tmp_path, "--instances", "--metrics", "voi", "are", "dice")
     assert status == 0
     batch = as_batch(pred, label)
@@ -152,7 +155,7 @@ def test_failures_cost_no_other_case(tmp_path, capsys):
     save(tmp_path / "pred" / "probabilities.nii.gz", pred * 0.5)
     (tmp_path / "label" / "alone.nii.gz").unlink()
     save(tmp_path / "pred" / "twice.nii.gz", pred)
-    save(tmp_path / "pred" / "below" / "twice.png", pred)
+    save(tmp_path / "pred" / "twice.png", pred)
     save(tmp_path / "label" / "twice.nii.gz", label)
     status, rows = run(tmp_path)
     assert status == 1
@@ -161,7 +164,7 @@ def test_failures_cost_no_other_case(tmp_path, capsys):
     patterns = {
         "shape": "Expected `prediction` of the shape of `label`, (40, 50), got (39, 50)",
         "broken": "",
-        "colours": "2 channels that differ",
+        "colours": "got shape (40, 50, 1, 2)",
         "probabilities": "a prediction has to be made discrete first",
         "alone": "has no counterpart",
         "twice": "several files of that name",
@@ -208,6 +211,50 @@ def test_empty_labels_have_no_dice(tmp_path, capsys):
     assert lines[-2] == ["mean", f"{float(rows[0]['dice']):.4f}", "nan"]
 
 
+def test_names_that_are_unique_with_their_folders(tmp_path):
+    pred, label = make_masks()
+    for case in ("a", "b"):
+        save(tmp_path / "pred" / case / "seg.png", pred)
+        save(tmp_path / "label" / case / "seg.nii.gz", label)
+    status, rows = run(tmp_path, "--metrics", "dice")
+    assert status == 1
+    assert [row["case"] for row in rows] == ["a/seg", "b/seg"]
+    assert "(40, 50), got (50, 40)" in rows[0]["error"]  # MONAI loads a PNG file with x first
+
+
+def test_compressed_and_planar_tiff_files(tmp_path):
+    pred, label = make_masks()
+    (tmp_path / "pred").mkdir()
+    Image.fromarray(255 * pred).save(tmp_path / "pred" / "lzw.tif", compression="tiff_lzw")
+    planes = [Image.fromarray(255 * pred)] * 3
+    planes[0].save(tmp_path / "pred" / "stack.tif", compression="tiff_lzw", save_all=True, append_images=planes[1:])
+    tifffile.imwrite(tmp_path / "pred" / "planar.tif", np.stack([pred] * 3), photometric="rgb", planarconfig="separate")
+    for name in ("lzw", "planar"):
+        save(tmp_path / "label" / f"{name}.png", label)
+    tifffile.imwrite(tmp_path / "label" / "stack.tif", np.stack([label] * 3), photometric="minisblack")
+    status, rows = run(tmp_path, "--metrics", "dice")
+    assert status == 0
+    assert len(rows) == 3
+    for row in rows:
+        assert float(row["dice"]) == pytest.approx(compute_dice(*as_batch(pred, label)).item())
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "message"), [(2, 0, "2 bits a pixel"), (4, 0, "4 bits a pixel"), (16, 2, "16 bits a colour")]
+)
+def test_png_files_that_would_be_read_wrong(tmp_path, depth, colour, message):
+    """Pillow stretches the values of the first and cuts those of the last."""
+    save(tmp_path / "label" / "a.png", make_masks()[0])
+    header = struct.pack(">IIBBBBB", 50, 40, depth, colour, 0, 0, 0)
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "pred").mkdir()
+    (tmp_path / "pred" / "a.png").write_bytes(start)
+    status, rows = run(tmp_path)
+    assert status == 1
+    assert message in rows[0]["error"]
+
+
 def test_unusual_nifti_files(tmp_path):
     """Big-endian, and whole numbers that are stored with a scale."""
     pred, label = make_masks((9, 10, 11))
@@ -251,7 +298,8 @@ def test_grey_colours_and_transparency(tmp_path, suffix):
         (["--pred", "PATH/pred", "--num-classes", "1"], "--num-classes must be at least 2"),
         (["--pred", "PATH/pred", "--num-classes", "2", "--instances"], "exclude each other"),
         (["--pred", "PATH/pred", "--patch-size", "0"], "--patch-size must be at least 1"),
-        (["--pred", "PATH/pred", "--csv", "PATH"], "--csv is a folder"),
+        (["--pred", "PATH/pred", "--csv", "PATH"], "--csv cannot be written"),
+        (["--pred", "PATH/pred", "--csv", "PATH/a.txt/t.csv"], "--csv cannot be written"),
         (["--pred", "PATH/pred", "--metrics", "recall"], "invalid choice: 'recall'"),
     ],
 )

@@ -45,10 +45,12 @@ def test_folder(tmp_path, capsys):
     assert f"error: {tmp_path}/in/broken.png: cannot identify image file" in output.err
     assert f"Wrote 3 of 4 skeletons to {tmp_path}/out." in output.out
     expected = tubed_skeleton(flat, radius=0, method="lee")
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "a.png")), 255 * expected)
+    # Images and stacks are thinned as MONAI loads them, x first.
+    turned = tubed_skeleton(flat.T, radius=0, method="lee").T
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "a.png")), 255 * turned)
     stack = tifffile.imread(tmp_path / "out" / "below" / "b.tif")
     assert stack.dtype == np.uint16
-    np.testing.assert_array_equal(stack, tubed_skeleton(volume, radius=0))
+    np.testing.assert_array_equal(stack, tubed_skeleton(volume.T, radius=0).T)
     flat_nifti = nib.load(tmp_path / "out" / "c.nii.gz")
     assert flat_nifti.shape == (30, 41, 1)
     np.testing.assert_array_equal(np.asarray(flat_nifti.dataobj)[..., 0], expected)
@@ -60,10 +62,19 @@ def test_into_a_folder_and_another_format(tmp_path):
     save(tmp_path / "in.tif", label)
     (tmp_path / "out").mkdir()
     assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out", "--per-class"]) == 0
-    expected = tubed_skeleton(label, radius=0, per_class=True)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "in.tif"), expected)
+    expected = tubed_skeleton(label.T, radius=0, per_class=True)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "in.tif"), expected.T)
     assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out.nii.gz", "--per-class"]) == 0
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj), expected)
+
+
+def test_bits_into_nifti(tmp_path):
+    label = make_label((20, 30)).astype(bool)
+    save(tmp_path / "in.png", label)
+    assert main(["skeletonize", f"{tmp_path}/in.png", f"{tmp_path}/out.nii.gz"]) == 0
+    np.testing.assert_array_equal(
+        np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj), tubed_skeleton(label.T, radius=0)
+    )
 
 
 def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
@@ -76,7 +87,10 @@ def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["PATH/nothing", "PATH/out"], "PATH/nothing does not exist"),
-        (["PATH/in", "PATH/in"], "IN and OUT are the same"),
+        (["PATH/in", "PATH/in"], "OUT is within IN"),
+        (["PATH/in/a.png", "PATH/in/a.png"], "OUT would overwrite IN: PATH/in/a.png"),
+        (["PATH/in/a.png", "PATH/in"], "OUT would overwrite IN: PATH/in/a.png"),
+        (["PATH/in", "PATH/linked"], "OUT would overwrite IN: PATH/linked/a.png"),
         (["PATH/in", "PATH/in/out"], "OUT is within IN"),
         (["PATH/in", "PATH/b.png"], "IN is a folder, but OUT is a file"),
         (["PATH/in/a.png", "PATH/out"], "OUT must be a folder or end like an image"),
@@ -88,10 +102,14 @@ def test_wrong_usage(tmp_path, arguments, message, capsys):
     save(tmp_path / "in" / "a.png", make_label((20, 20)))
     save(tmp_path / "b.png", make_label((20, 20)))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "a.png").symlink_to(tmp_path / "in" / "a.png")
+    before = (tmp_path / "in" / "a.png").read_bytes()
     with pytest.raises(SystemExit) as stop:
         main(["skeletonize", *(argument.replace("PATH", str(tmp_path)) for argument in arguments)])
     assert stop.value.code == 2
     assert message.replace("PATH", str(tmp_path)) in capsys.readouterr().err
+    assert (tmp_path / "in" / "a.png").read_bytes() == before
 
 
 def test_as_a_module(tmp_path):

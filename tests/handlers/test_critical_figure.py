@@ -85,6 +85,11 @@ def test_takes_item_and_channel(tmp_path, spatial, decollated, monkeypatch):
     assert options == {"zooms": 2, "connectivity": 1, "axis": 0, "index": None, "title": "x, epoch 1"}
 
 
+def test_tags_may_have_folders(tmp_path):
+    run(CriticalFigure(**TRANSFORMS, output_dir=tmp_path, tag="val/broken"), *make_batch())
+    assert (tmp_path / "val" / "broken_0001.png").is_file()
+
+
 def test_only_the_first_process_draws(tmp_path, monkeypatch):
     monkeypatch.setattr("monai_topoloss.handlers.critical_figure._rank", lambda: 1)
     run(CriticalFigure(**TRANSFORMS, output_dir=tmp_path / "out"), *make_batch())
@@ -96,6 +101,7 @@ def test_only_the_first_process_draws(tmp_path, monkeypatch):
     [
         ({"output_dir": None}, ValueError, "Expected one of `output_dir`, `summary_writer`, got none"),
         ({"interval": 0}, ValueError, "Expected `interval` to be at least 1"),
+        ({"item": 2}, ValueError, "Expected `item` of one of 2 in the batch, got 2"),
         ({"item": 0.5}, TypeError, "Expected `item` to be an int"),
         ({"channel": 2}, ValueError, "Expected `channel` of one of 2 in `prediction`, got 2"),
     ],

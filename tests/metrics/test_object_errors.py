@@ -39,6 +39,9 @@ def test_masks_equal_scikit_image(shape, connectivity, foreground_only):
     for score, expected in (("sum", splits + merges), ("split", splits), ("merge", merges)):
         found = compute_variation_of_information(*as_batch(pred, label), score=score, **options)
         np.testing.assert_allclose(found.item(), expected, rtol=1e-6)
+    if foreground_only:  # what is missed is as many objects as voxels
+        missed = objects[1] == 0
+        objects[1][missed] = objects[1].max() + 1 + np.arange(missed.sum())
     error = metrics.adapted_rand_error(*objects, ignore_labels=ignored)[0]
     found = compute_adapted_rand_error(*as_batch(pred, label), **options)
     np.testing.assert_allclose(found.item(), error, rtol=1e-6)
@@ -61,7 +64,11 @@ def test_instances_by_the_definitions(seed, foreground_only):
         found = compute_variation_of_information(*as_batch(pred, label), score=score, **options)
         np.testing.assert_allclose(found.item(), joint - entropy([v[column] for v in voxels]), atol=1e-6)
 
-    pairs = [(a[0] == b[0], a[1] == b[1]) for a, b in combinations(voxels, 2)]
+    is_object = [voxel[0] != 0 or not foreground_only for voxel in voxels]
+    pairs = [
+        (a[0] == b[0] and is_object[i] and is_object[j], a[1] == b[1])
+        for (i, a), (j, b) in combinations(enumerate(voxels), 2)
+    ]
     both, in_pred, in_label = (sum(x) for x in zip(*((p and q, p, q) for p, q in pairs), strict=True))
     expected = {"precision": both / in_pred, "recall": both / in_label, "error": 1 - 2 * both / (in_pred + in_label)}
     for score, value in expected.items():
@@ -99,11 +106,21 @@ def test_touching_instances_need_their_ids(function):
 def test_without_anything_to_compare(function):
     empty, full = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
     assert function(full, empty).isnan()
-    assert function(full, empty, ignore_empty=False) == 0
+    assert function(full, empty, ignore_empty=False, foreground_only=True) == 0
     assert function(empty, empty, ignore_empty=False, foreground_only=False) == 0
     single = torch.zeros(1, 1, 4, 4)
     single[..., 1, 1] = 1
     assert function(single, single) == 0  # no pairs
+
+
+@pytest.mark.parametrize("instances", [True, False])
+def test_an_empty_prediction_is_not_right(instances):
+    label = torch.zeros(1, 1, 9, 9)
+    label[..., 4, :] = 1
+    empty = torch.zeros_like(label)
+    assert compute_adapted_rand_error(empty, label, instances=instances) == 1
+    assert compute_adapted_rand_error(empty, label, instances=instances, score="recall") == 0
+    assert compute_variation_of_information(empty, label, instances=instances) > 0
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -12,11 +12,13 @@ def compare_partitions(input: Tensor, target: Tensor, *, foreground_only: bool) 
     if foreground_only:
         foreground = target != 0
         input, target = input[foreground], target[foreground]
-    input, target = (ids.unique(return_inverse=True)[1] for ids in (input, target))
-    pairs = input * (target.numel() + 1) + target  # both are below the number of voxels, which an image's memory bounds
-    counts = [ids.unique(return_counts=True)[1].double() for ids in (pairs, input, target)]
-    joint, of_input, of_target = (_entropy(count) for count in counts)
-    both, in_input, in_target = ((count * (count - 1)).sum() for count in counts)
+    objects = [ids.unique(return_inverse=True)[1] for ids in (input, target)]
+    objects.append(objects[0] * (target.numel() + 1) + objects[1])  # no overflow: both are below the number of voxels
+    in_input, in_target, both = (_count(ids) for ids in objects)
+    joint, of_input, of_target = (_entropy(counts) for counts in (both, in_input, in_target))
+    if foreground_only:  # single voxels have no pairs
+        in_input, both = (_count(ids[input != 0]) for ids in (objects[0], objects[2]))
+    in_input, in_target, both = ((counts * (counts - 1)).sum() for counts in (in_input, in_target, both))
     no_error, certain = both.new_zeros(()), both.new_ones(())
     return torch.stack(
         [
@@ -27,6 +29,12 @@ def compare_partitions(input: Tensor, target: Tensor, *, foreground_only: bool) 
             torch.where(in_target > 0, both / in_target, certain),
         ]
     )
+
+
+def _count(ids: Tensor) -> Tensor:
+    """Return how many voxels each segment has."""
+    counts: Tensor = ids.unique(return_counts=True)[1]
+    return counts.double()
 
 
 def _entropy(counts: Tensor) -> Tensor:
