@@ -62,7 +62,7 @@ def _load(name: str) -> Backend:
     """Import the backend ``name``, once."""
     try:
         if name == "cuda":
-            importlib.import_module("cupy")
+            importlib.import_module(f"{__name__}.cuda.launch").prepare()
         module = importlib.import_module(f"{__name__}.{name}.backend")
     except ImportError as error:
         if name == "cuda":

@@ -32,7 +32,7 @@ class Backend(Protocol):
 
     Every operation takes and returns plain, detached tensors whose first axis counts independent items and whose other
     two or three axes are spatial. Arguments have been checked by the caller; the result lives where the input lived,
-    in fresh memory. All backends return the same bits for the same input.
+    in fresh memory. All backends return the same bits for the same input, entropies and shares to rounding.
     """
 
     def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:

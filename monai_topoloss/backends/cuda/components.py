@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from monai_topoloss.backends.cuda.launch import launch
-from monai_topoloss.backends.cuda.volumes import MOST_VOXELS
+from monai_topoloss.backends.cuda.volumes import check_size
 
 _HIGHEST_KEY = 2**30 - 1  # that can be doubled
 
@@ -38,10 +38,11 @@ def label_affinities(affinity: Tensor, edges: Sequence[Sequence[int]]) -> Tensor
     shape = (len(affinity), *affinity.shape[2:])
     parent = _number_voxels(shape, affinity.device)
     joined = torch.zeros(shape, dtype=torch.uint8, device=affinity.device)
+    affinity = affinity.contiguous()
     for index, edge in enumerate(edges):
         step = (0,) * (3 - len(edge)) + tuple(edge)
         launch(
-            "join_affine", parent.numel(), parent, joined, affinity.contiguous(), len(affinity), len(edges), *shape[1:],
+            "join_affine", parent.numel(), parent, joined, affinity, len(affinity), len(edges), *shape[1:],
             index, *step,
         )  # fmt: skip
     launch("flatten", parent.numel(), parent, parent.numel())
@@ -71,15 +72,15 @@ def find_roots(parent: Tensor, keys: Tensor) -> Tensor:
 
 def _number_voxels(shape: Sequence[int], device: torch.device) -> Tensor:
     """Return the numbers of voxels, in raster order."""
-    count = torch.Size(shape).numel()
-    if count > MOST_VOXELS:
-        raise ValueError(f"Expected at most {MOST_VOXELS} voxels at once on the GPU, got {count}: split the batch.")
+    count = check_size(shape)
     return torch.arange(count, dtype=torch.int32, device=device).view(*shape)
 
 
 def _number(parent: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
     """Number components in the order of their first voxels, within each item."""
-    numbers = find_roots(parent, keys).flatten(1).cumsum(dim=1)
-    counts = numbers[:, -1].clone() if numbers.shape[1] else numbers.new_zeros(len(numbers))
-    labels = numbers.flatten().to(torch.int32).index_select(0, parent.flatten()).view_as(parent)
-    return labels.masked_fill_(keys == 0, 0), counts
+    numbers = find_roots(parent, keys).flatten().cumsum(dim=0, dtype=torch.int32)  # of all items, one after the other
+    by_item = numbers.view(parent.flatten(1).shape)
+    ends = by_item[:, -1].long() if by_item.shape[1] else numbers.new_zeros(len(parent), dtype=torch.int64)
+    before = torch.cat([ends.new_zeros(1), ends[:-1]])[: len(ends)]
+    labels = numbers.index_select(0, parent.flatten()).view_as(by_item) - before.to(torch.int32).unsqueeze(1)
+    return labels.view_as(parent).masked_fill_(keys == 0, 0), ends - before

@@ -10,7 +10,7 @@ from monai_topoloss.backends.cuda.components import as_keys, find_components, fi
 from monai_topoloss.backends.cuda.launch import launch
 
 _OBJECT = 0x7FFF_FFFE  # of a key, what says whose voxel it is
-_FOUND, _MISSED, _INVENTED = 2, 3, 3 - 2**31
+_MISSED, _INVENTED = 3, 3 - 2**31  # what is found is 2
 
 
 def critical_components(
@@ -18,6 +18,19 @@ def critical_components(
 ) -> Critical:
     """Find the critical components of items (N, Z, Y, X) of bool or ids."""
     connectivities = (object_connectivity, mistake_connectivity)
+    if object_connectivity != mistake_connectivity and classes is None and len(input) > 1:
+        # Whether an item is a mask or has instances makes a difference then.
+        pairs = zip(input.split(1), target.split(1), strict=True)
+        found = [
+            critical_components(
+                *pair,
+                classes=None,
+                object_connectivity=object_connectivity,
+                mistake_connectivity=mistake_connectivity,
+            )
+            for pair in pairs
+        ]
+        return Critical(*map(torch.cat, zip(*found, strict=True)))
     masks = (None, None) if classes is not None else (_as_mask(input), _as_mask(target))
     if masks[0] is not None and masks[1] is not None and object_connectivity == mistake_connectivity:
         return _of_masks(masks[0], masks[1], connectivities)
@@ -28,16 +41,16 @@ def critical_components(
 
 def _as_mask(image: Tensor) -> Tensor | None:
     """Return images with at most one value besides 0 each as masks."""
-    if image.dtype == torch.bool:
-        return image
+    if image.dtype == torch.bool or not image.numel():
+        return image != 0
     highest = image.flatten(1).amax(dim=1).view(-1, 1, 1, 1)
     return image != 0 if bool(((image == 0) | (image == highest)).all()) else None
 
 
 def _of_masks(input: Tensor, target: Tensor, connectivities: tuple[int, int]) -> Critical:
     """What is missed and what is invented touch the same remainder: one labelling is enough."""
-    keys = torch.where(target, _MISSED, _INVENTED)
-    keys = torch.where(input == target, _FOUND * target, keys).to(torch.int32)
+    keys = ((input | target).to(torch.int32) << 1) | (input ^ target).to(torch.int32)
+    keys |= (input & ~target).to(torch.int32) << 31
     critical, firsts = _find_critical(keys, connectivities)
     missed, invented = keys == _MISSED, keys == _INVENTED
     counts = ((firsts & kind).flatten(1).sum(dim=1, keepdim=True) for kind in (missed, invented))
@@ -58,8 +71,8 @@ def _of_objects(
     critical, firsts = _find_critical(keys, connectivities, as_released=as_released)
     if classes is None:
         return critical, firsts.flatten(1).sum(dim=1, keepdim=True)
-    counts = [(firsts & (reference == k)).flatten(1).sum(dim=1) for k in range(classes)]
-    return critical, torch.stack(counts, dim=1)
+    bins = firsts.nonzero()[:, 0] * classes + reference[firsts].long()
+    return critical, torch.bincount(bins, minlength=len(reference) * classes).view(-1, classes)
 
 
 def _find_critical(

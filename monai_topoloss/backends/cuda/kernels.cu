@@ -126,11 +126,25 @@ __device__ int find_root(const int* parent, int i) {
     return i;
 }
 
+// The same, and let those on the way point further up. Such a store may undo another's join of a voxel that had ceased
+// to be a root; but who made that one goes on until two roots are joined.
+__device__ int find_root_and_shorten(int* parent, int i) {
+    volatile int* current = parent;
+    int above = current[i];
+    while (above != i) {
+        const int further = current[above];
+        if (further != above) current[i] = further;
+        i = above;
+        above = further;
+    }
+    return i;
+}
+
 // Make the components of a and b one; its root is its first voxel.
 __device__ void join(int* parent, int a, int b) {
     while (true) {
-        a = find_root(parent, a);
-        b = find_root(parent, b);
+        a = find_root_and_shorten(parent, a);
+        b = find_root_and_shorten(parent, b);
         if (a == b) return;
         if (a < b) {
             const int c = a;
@@ -202,8 +216,11 @@ extern "C" __global__ void touch(
                 continue;
             const i64 j = i + (dz * height + dy) * width + dx;
             if ((keys[j] & 1) || (keys[j] & (int)of_object) != (own & (int)of_object)) continue;
-            const int found = parent[j], old = atomicCAS(state, -1, found);
-            if (old != -1 && old != found && old != -2) atomicExch(state, -2);
+            const int found = parent[j];
+            int old = *(volatile int*)state;  // goes from -1 to a root to -2, and never back
+            if (old == -1) old = atomicCAS(state, -1, found);
+            if (old == -2) break;
+            if (old != -1 && old != found) atomicExch(state, -2);
         }
     }
 }

@@ -54,17 +54,15 @@ def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
     classes = _parity_classes(volume, voxels)
     order = classes.argsort(stable=True)
     voxels, classes = voxels[order], classes[order]
-    limits = torch.arange(9, device=volume.device)
+    limits = torch.arange(9, dtype=torch.uint8, device=volume.device)
     while True:
         ends = torch.searchsorted(classes, limits).tolist()
         candidates = torch.empty(len(voxels), dtype=torch.uint8, device=volume.device)
+        members = [(voxels[start:end], candidates[start:end], end - start) for start, end in pairwise(ends)]
         for direction in directions:
             launch("find_candidates", len(voxels), volume, voxels, candidates, len(voxels), direction, row, plane)
-            for start, end in pairwise(ends):
-                launch(
-                    "delete_candidates", end - start, volume, voxels[start:end], candidates[start:end], end - start,
-                    row, plane,
-                )  # fmt: skip
+            for member in members:
+                launch("delete_candidates", member[-1], volume, *member, row, plane)
         left = volume.view(-1)[voxels].nonzero().squeeze(1)
         if len(left) == len(voxels):
             return
@@ -73,13 +71,16 @@ def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
 
 def _parity_classes(volume: Tensor, voxels: Tensor) -> Tensor:
     """Return the class of each voxel, 0 to 7, by the parities of z, y and x from the corner of its foreground's box."""
-    item, *place = torch.unravel_index(voxels, volume.shape)
+    sizes = volume.shape[1:]
+    item = voxels // volume[0].numel()
     classes = torch.zeros_like(voxels)
-    for coordinate, size in zip(place, volume.shape[1:], strict=True):
-        corner = torch.full((len(volume),), size, dtype=voxels.dtype, device=volume.device)
-        corner.scatter_reduce_(0, item, coordinate, "amin")
-        classes = 2 * classes + (coordinate - corner[item]) % 2
-    return classes
+    step = volume[0].numel()
+    for axis, size in enumerate(sizes, start=1):
+        step //= size
+        occupied = volume.amax(dim=[other for other in (1, 2, 3) if other != axis]) != 0
+        corner = occupied.to(torch.uint8).argmax(dim=1)  # the first, or 0
+        classes = 2 * classes + (voxels // step % size - corner[item]) % 2
+    return classes.to(torch.uint8)
 
 
 def _thin_by_zhang(volume: Tensor, pixels: Tensor, _: int) -> None:
@@ -103,7 +104,10 @@ def _zhang_tables(device: torch.device) -> tuple[Tensor, Tensor]:
     codes = np.arange(256)
     neighbours = [codes >> bit & 1 for bit in range(8)]
     passes: tuple[Any, Any] = (zhang_rule.goes_in_first_pass, zhang_rule.goes_in_second_pass)
-    first, second = (torch.from_numpy((rule.py_func(*neighbours) & 1).astype(np.uint8)).to(device) for rule in passes)
+    first, second = (
+        torch.from_numpy((getattr(rule, "py_func", rule)(*neighbours) & 1).astype(np.uint8)).to(device)
+        for rule in passes
+    )
     return first, second
 
 

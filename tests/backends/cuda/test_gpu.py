@@ -105,6 +105,15 @@ def test_keeps_no_memory(name):
     assert cupy.get_default_memory_pool().used_bytes() == 0
 
 
+def test_tensors_of_the_host_are_taken_there_and_back():
+    label = make_pair()[1].cpu()
+    found = tubed_skeleton(label, spatial_dims=3, backend="cuda")
+    assert found.is_cpu
+    torch.testing.assert_close(found, tubed_skeleton(label, spatial_dims=3))
+    splits = critical_components(label, label.flip(-1), spatial_dims=3, backend="cuda").splits
+    assert splits.is_cpu
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_in_a_loader_with_threads():
     """Transforms on the GPU, in the threads of MONAI's loader."""

@@ -38,6 +38,7 @@ def cuda(request, monkeypatch):
         pytest.skip("needs a C++ compiler")
     for module in ("skeleton", "components", "critical", "betti"):
         monkeypatch.setattr(f"monai_topoloss.backends.cuda.{module}.launch", host.launch)
+    monkeypatch.setattr("monai_topoloss.backends.cuda.backend.device_for", lambda tensor: tensor.device)
     return OnDevice("cpu")
 
 
@@ -112,8 +113,6 @@ def test_label_affinities(cuda, edges):
 @pytest.mark.parametrize(("ids", "num_classes"), [(2, None), (4, None), (4, 4), (2, 2)])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64])
 def test_critical_components(cuda, ndim, ids, num_classes, dtype):
-    if dtype == torch.bool and ids > 2:
-        pytest.skip("bool has two values")
     for seed in range(4):
         target = make_ids(ndim, seed, ids)
         wrong = torch.from_numpy(np.random.default_rng(seed).random(target.shape) < (0.05, 0.2, 0.5, 0.9)[seed])
@@ -130,6 +129,36 @@ def test_critical_components(cuda, ndim, ids, num_classes, dtype):
                 )
                 for name in found._fields:
                     assert_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("connectivities", [(1, 3), (3, 1), (2, 2)])
+def test_critical_components_of_masks_and_instances_in_a_batch(cuda, connectivities):
+    """Each item is taken for what it is."""
+    options = {"object_connectivity": connectivities[0], "mistake_connectivity": connectivities[1], "num_classes": None}
+    for seed in range(6):
+        input, target = make_ids(3, seed, 4, count=4), make_ids(3, seed + 50, 4, count=4)
+        for image in (input, target):
+            image[seed % 4] = (image[seed % 4] > 1) * 3
+        target[3] = target[3] > 0
+        found, expected = (b.critical_components(input, target, **options) for b in (cuda, CPU))
+        for name in found._fields:
+            assert_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_more_classes_than_a_byte_holds(cuda):
+    input, target = (make_ids(2, seed, 250).to(torch.uint8) for seed in range(2))
+    options = {"num_classes": 300, "object_connectivity": 2, "mistake_connectivity": 2}
+    found, expected = (b.critical_components(input, target, **options) for b in (cuda, CPU))
+    assert_equal(found.n_splits, expected.n_splits)
+    assert_equal(found.n_merges, expected.n_merges)
+
+
+def test_memory_in_another_order(cuda):
+    """One plane with its channels last counts as contiguous."""
+    mask = torch.from_numpy(np.random.default_rng(0).random((3, 12, 13, 1)) < 0.4).permute(0, 3, 1, 2)
+    assert_equal(cuda.skeletonize(mask, method="lee"), CPU.skeletonize(mask, method="lee"))
+    assert_equal(cuda.betti_numbers(mask, connectivity=3), CPU.betti_numbers(mask, connectivity=3))
+    assert_equal(cuda.betti_numbers(mask.mT, connectivity=1), CPU.betti_numbers(mask.mT, connectivity=1))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -164,8 +193,9 @@ def test_without_voxels(cuda, shape):
     ):
         assert_equal(found, expected)
     options = {"num_classes": None, "object_connectivity": 1, "mistake_connectivity": 1}
-    for found, expected in zip(
-        cuda.critical_components(mask, mask, **options), CPU.critical_components(mask, mask, **options), strict=True
-    ):
-        assert_equal(found, expected)
+    for ids in (mask, mask.to(torch.uint8), mask.long()):
+        for found, expected in zip(
+            cuda.critical_components(ids, ids, **options), CPU.critical_components(ids, ids, **options), strict=True
+        ):
+            assert_equal(found, expected)
     assert_equal(cuda.betti_numbers(mask, connectivity=ndim), CPU.betti_numbers(mask, connectivity=ndim))
