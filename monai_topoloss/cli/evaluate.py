@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any
 
-import numpy as np
 import torch
 from monai.metrics import compute_dice
 from monai.networks import one_hot
 from torch import Tensor
 
 from monai_topoloss._checks import check_class_ids, check_same_shape, check_tensor
-from monai_topoloss.cli.files import (
-    UsageError,
-    check_path,
-    complain,
-    find_images,
-    progress,
-    read_label,
-    run_or_complain,
-    stem_of,
-)
+from monai_topoloss.cli.files import UsageError, complain, progress, read_label, run_or_complain
+from monai_topoloss.cli.matching import match
+from monai_topoloss.cli.table import CsvTable, Row, print_table
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
     compute_betti_error,
@@ -76,14 +67,6 @@ An empty label has no dice, cldice, voi and are: "nan", and left out of the mean
 
 exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage
 """
-
-
-class Row(NamedTuple):
-    """A line of the table."""
-
-    case: str
-    of_class: int | None
-    values: list[float]
 
 
 def add_to(commands: Any) -> None:
@@ -138,7 +121,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
                 table.write_problem(name, reason)
             table.write(case)
             rows += case
-    print_table(rows, options.metrics)
+    print_table(rows, options.metrics, _COUNTS)
     if problems:
         complain(f"{len(problems)} of {len(cases) + len(problems.keys() - {case[0] for case in cases})} cases failed.")
     return int(bool(problems))
@@ -151,64 +134,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--num-classes and --instances exclude each other")
     if options.patch_size is not None and options.patch_size < 1:
         raise UsageError(f"--patch-size must be at least 1, got {options.patch_size}")
-
-
-def match(
-    pred: Path, label: Path, pred_postfix: str = "", label_postfix: str = ""
-) -> tuple[list[tuple[str, Path, Path]], dict[str, str]]:
-    """Match predictions and labels by their names.
-
-    Returns:
-        The cases: name, prediction, label; and names without counterpart with what is wrong.
-
-    Raises:
-        UsageError: if there is nothing to match.
-    """
-    check_path(pred)
-    check_path(label)
-    if pred.is_file() != label.is_file():
-        raise UsageError(f"--pred and --label must be two files or two folders, got {pred} and {label}")
-    if pred.is_file():
-        return [(stem_of(pred), pred, label)], {}
-    predictions, labels = _find(pred, pred_postfix), _find(label, label_postfix)
-    by_stem = all(len(set(map(_stem, found))) == len(found) for found in (predictions, labels))
-    by_name = [_group(found, by_stem=by_stem) for found in (predictions, labels)]
-    cases, problems = [], {}
-    for name in sorted(by_name[0].keys() | by_name[1].keys()):
-        found, true = (group.get(name, []) for group in by_name)
-        if len(found) == len(true) == 1:
-            cases.append((name, found[0], true[0]))
-        elif not (found and true):
-            problems[name] = f"{'prediction' if found else 'label'} {(found + true)[0]} has no counterpart"
-        else:
-            problems[name] = f"several files of that name: {', '.join(map(str, found + true))}"
-    if not cases:
-        raise UsageError(f"no name in {pred} is one in {label}: {next(iter(problems.values()))}")
-    return cases, problems
-
-
-def _find(folder: Path, postfix: str) -> list[tuple[Path, str]]:
-    """List images with that postfix, and their names below the folder without it."""
-    images = []
-    for path in find_images(folder):
-        if stem_of(path).endswith(postfix):
-            name = path.relative_to(folder).with_name(stem_of(path).removesuffix(postfix) or postfix)
-            images.append((path, name.as_posix()))
-    if not images:
-        raise UsageError(f"no images{' ending in ' + postfix if postfix else ''} in {folder}")
-    return images
-
-
-def _stem(image: tuple[Path, str]) -> str:
-    return Path(image[1]).name
-
-
-def _group(images: list[tuple[Path, str]], *, by_stem: bool) -> dict[str, list[Path]]:
-    """Group images by their stems, or by their names."""
-    groups: dict[str, list[Path]] = {}
-    for image in images:
-        groups.setdefault(_stem(image) if by_stem else image[1], []).append(image[0])
-    return groups
 
 
 def _evaluate_into(rows: list[Row], *case: Any) -> None:
@@ -244,67 +169,3 @@ def _compute(metric: str, masks: Sequence[Tensor], ids: Sequence[Tensor], option
     if metric == "betti2" and masks[0].ndim == 4:
         return torch.full((masks[0].shape[1],), torch.nan)  # images have no cavities
     return METRICS[metric](*masks, **arguments)[0]
-
-
-def print_table(rows: Sequence[Row], metrics: Sequence[str]) -> None:
-    """Print rows, and the mean and standard deviation of each class."""
-    if not rows:
-        return
-    classes = sorted({row.of_class or 0 for row in rows})
-    lines = [["case", *(["class"] if classes[0] else []), *metrics]]
-    lines += [[row.case, *_class_of(row), *map(_format, metrics, row.values)] for row in rows]
-    for k in classes:
-        values = np.array([row.values for row in rows if (row.of_class or 0) == k])
-        for title, statistic in (("mean", np.mean), ("sd", np.std)):
-            numbers = [column[~np.isnan(column)] for column in values.T]
-            summary = [f"{statistic(column):.4f}" if column.size else "nan" for column in numbers]
-            lines.append([title, *([str(k)] if k else []), *summary])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for index, line in enumerate(lines):
-        if index in (1, len(rows) + 1):
-            print("-" * (sum(widths) + 2 * len(widths) - 2))
-        first, *rest = (text.rjust(width) for text, width in zip(line, widths, strict=True))
-        print("  ".join([line[0].ljust(len(first)), *rest]))
-
-
-def _class_of(row: Row) -> list[str]:
-    return [] if row.of_class is None else [str(row.of_class)]
-
-
-def _format(metric: str, value: float) -> str:
-    return f"{value:.0f}" if metric in _COUNTS and value.is_integer() else f"{value:.4f}"
-
-
-class CsvTable:
-    """A CSV file that is written row by row, so that nothing is lost; or nothing, without a path."""
-
-    def __init__(self, path: Path | None, columns: Sequence[str]) -> None:
-        self.columns = columns
-        self.file: TextIO | None = None
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = path.open("w", newline="")
-            self._write(columns)
-
-    def __enter__(self) -> CsvTable:
-        """Return the table, to write to."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        if self.file is not None:
-            self.file.close()
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Write the rows of a case."""
-        for row in rows:
-            self._write([row.case, *_class_of(row), *row.values, ""])
-
-    def write_problem(self, name: str, reason: str) -> None:
-        """Write a case that failed, and what was wrong."""
-        self._write([name, *[""] * (len(self.columns) - 2), reason])
-
-    def _write(self, values: Sequence[object]) -> None:
-        if self.file is not None:
-            csv.writer(self.file).writerow(values)
-            self.file.flush()
