@@ -1,0 +1,42 @@
+"""Runs commands of nnU-Net with the trainers: ``python -m monai_topoloss.nnunet nnUNetv2_train ...``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+from monai_topoloss.nnunet import TRAINERS, register, trainer_directory
+
+_USAGE = """\
+usage: python -m monai_topoloss.nnunet COMMAND ...   run a command of nnU-Net, such as nnUNetv2_train, with the trainers
+       python -m monai_topoloss.nnunet --path        print the folder for nnUNet_extTrainer
+trainers: {trainers}"""
+
+
+def main() -> int:
+    """Run a command; return the exit status."""
+    usage = _USAGE.format(trainers=" ".join(TRAINERS))
+    arguments = sys.argv[1:]
+    if arguments == ["--path"]:
+        print(trainer_directory())
+        return 0
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage)
+        return 0 if arguments else 2
+    try:
+        register()
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    points = metadata.distribution("nnunetv2").entry_points
+    commands = {point.name: point for point in points if point.group == "console_scripts"}
+    if arguments[0] not in commands:
+        print(f"{usage}\n{arguments[0]} is none of {' '.join(commands)}", file=sys.stderr)
+        return 2
+    sys.argv = arguments
+    commands[arguments[0]].load()()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

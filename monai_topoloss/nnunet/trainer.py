@@ -1,0 +1,143 @@
+"""nnU-Net's trainer with Skeleton Recall, with the supervoxel loss, and with both.
+
+The skeleton comes from the data loader, as further channels of the segmentation. All else is nnU-Net's: network,
+augmentation, losses, their weights over the outputs, and what DDP needs. Change the class attributes in a subclass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import DownsampleSegForDSTransform
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from monai_topoloss.losses import SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
+from monai_topoloss.nnunet.transform import AddSkeletonTransform
+from monai_topoloss.topology.skeleton import RADIUS
+
+__all__ = ["nnUNetTrainerSkeletonRecall", "nnUNetTrainerSkeletonRecallSupervoxel", "nnUNetTrainerSupervoxel"]
+
+
+class _TopologyMixin:
+    """What the trainers have in common; nnU-Net introspects the constructor, so there is none here."""
+
+    recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
+    skeleton_radius = RADIUS  # of the tubes, in voxels
+    pool_skeletons = True  # False: nearest neighbours at low resolutions, which break thin structures
+    supervoxel_alpha = 0.0  # how much splits and merges weigh in the supervoxel loss; 0 for none
+    supervoxel_beta = 0.5  # how much of that is for splits
+    supervoxel_start = 0.2  # share of the epochs before the supervoxel loss begins
+
+    def _build_loss(self: Any) -> torch.nn.Module:
+        loss: Any = super()._build_loss()  # type: ignore[misc]
+        result: torch.nn.Module = loss
+        if isinstance(loss, DeepSupervisionWrapper):
+            loss.loss = self._extend(loss.loss)
+        else:
+            result = self._extend(loss)
+        return result
+
+    def _extend(self: Any, loss: torch.nn.Module) -> ExtendedLoss:
+        """Add terms to the loss of one output."""
+        manager, regions = self.label_manager, self._num_regions()
+        recall = supervoxel = None
+        if self.recall_weight:
+            recall = SkeletonRecallLoss(
+                softmax=not regions,
+                to_onehot_y=not regions,
+                sigmoid=bool(regions),
+                batch=self.configuration_manager.batch_dice,
+                ignore_index=(IGNORED if regions else manager.ignore_label) if manager.has_ignore_label else None,
+            )
+        if self.supervoxel_alpha:
+            supervoxel = SupervoxelLoss(
+                softmax=not regions,
+                alpha=0,
+                beta=self.supervoxel_beta,
+                ignore_index=(IGNORED if regions else manager.ignore_label) if manager.has_ignore_label else None,
+            )
+        return ExtendedLoss(
+            loss,
+            recall=recall,
+            supervoxel=supervoxel,
+            recall_weight=self.recall_weight,
+            regions=regions,
+            num_skeletons=(regions or 1) if self.recall_weight else 0,
+        )
+
+    def _num_regions(self: Any) -> int:
+        return len(self.label_manager.foreground_regions) if self.label_manager.has_regions else 0
+
+    def _one_output_loss(self: Any) -> ExtendedLoss:
+        loss = self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
+        if not isinstance(loss, ExtendedLoss):
+            raise TypeError(f"Expected the loss that this trainer built, got {type(loss).__name__}.")
+        return loss
+
+    def get_training_transforms(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return nnU-Net's transforms, which carry the skeleton."""
+        return self._with_skeleton(super().get_training_transforms(*args, **kwargs))  # type: ignore[misc]
+
+    def get_validation_transforms(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return nnU-Net's transforms, which carry the skeleton."""
+        return self._with_skeleton(super().get_validation_transforms(*args, **kwargs))  # type: ignore[misc]
+
+    def _with_skeleton(self: Any, transforms: ComposeTransforms) -> ComposeTransforms:
+        """Add the skeleton, in place of nnU-Net's downsampling or last."""
+        if not self.recall_weight:
+            return transforms
+        kept = [each for each in transforms.transforms if not isinstance(each, DownsampleSegForDSTransform)]
+        skeleton = AddSkeletonTransform(
+            self._get_deep_supervision_scales(),
+            regions=self._num_regions(),
+            ignore_label=self.label_manager.ignore_label,
+            radius=self.skeleton_radius,
+            pool=self.pool_skeletons,
+        )
+        return ComposeTransforms([*kept, skeleton])
+
+    def on_train_epoch_start(self: Any) -> None:
+        """Switch the supervoxel loss on in time."""
+        super().on_train_epoch_start()  # type: ignore[misc]
+        supervoxel = self._one_output_loss().supervoxel
+        if supervoxel is not None:
+            has_begun = self.current_epoch >= self.supervoxel_start * self.num_epochs
+            supervoxel.alpha = self.supervoxel_alpha if has_begun else 0
+
+    def validation_step(self: Any, batch: dict[str, Any]) -> dict[str, Any]:
+        """Compute the loss on all of the target, and nnU-Net's pseudo Dice on what it knows."""
+        split, whole, loss = self._one_output_loss().split, batch["target"], self.loss
+        parts = whole if isinstance(whole, list) else [whole]
+        plain = [split(part)[0] for part in parts]
+        on_device = [part.to(self.device, non_blocking=True) for part in parts]
+        self.loss = lambda output, _: loss(output, on_device if isinstance(whole, list) else on_device[0])
+        try:
+            result: dict[str, Any] = super().validation_step(  # type: ignore[misc]
+                {**batch, "target": plain if isinstance(whole, list) else plain[0]}
+            )
+        finally:
+            self.loss = loss
+        return result
+
+
+class nnUNetTrainerSkeletonRecall(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+    """Dice + cross entropy + Skeleton Recall, as published."""
+
+    recall_weight = 1.0
+
+
+class nnUNetTrainerSupervoxel(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+    """Dice + cross entropy, and after a fifth of the epochs the supervoxel loss."""
+
+    supervoxel_alpha = 0.5
+
+
+class nnUNetTrainerSkeletonRecallSupervoxel(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+    """Both."""
+
+    recall_weight = 1.0
+    supervoxel_alpha = 0.5

@@ -1,0 +1,9 @@
+"""Names the trainers for nnU-Net, which looks through this folder."""
+
+from monai_topoloss.nnunet.trainer import (
+    nnUNetTrainerSkeletonRecall,
+    nnUNetTrainerSkeletonRecallSupervoxel,
+    nnUNetTrainerSupervoxel,
+)
+
+__all__ = ["nnUNetTrainerSkeletonRecall", "nnUNetTrainerSkeletonRecallSupervoxel", "nnUNetTrainerSupervoxel"]

@@ -1,0 +1,71 @@
+"""The transform that carries skeletons through nnU-Net's data loaders, as further channels of the segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import SegOnlyTransform
+from torch import Tensor
+
+from monai_topoloss.losses.deep_supervision import downsample_target
+from monai_topoloss.topology import tubed_skeleton
+
+__all__ = ["AddSkeletonTransform"]
+
+
+class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
+    """Append the tubed skeleton to a segmentation, and make one of both for each output of deep supervision.
+
+    Args:
+        scales: of the outputs along each axis; None for a single one.
+        regions: how many channels of regions there are, which may overlap; 0 for a map of class ids. A further channel
+            marks what is ignored.
+        ignore_label: class id of what is ignored, where there are no regions.
+        radius: of the tubes, in voxels.
+        pool: keep structures connected at low resolutions; otherwise take the nearest neighbour, as nnU-Net does.
+    """
+
+    def __init__(
+        self, scales: Sequence[Sequence[float] | float] | None, *, regions: int, ignore_label: int | None, radius: int,
+        pool: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.scales = scales
+        self.regions = regions
+        self.ignore_label = ignore_label
+        self.radius = radius
+        self.pool = pool
+
+    def _apply_to_segmentation(self, segmentation: Tensor, **_: object) -> Tensor | list[Tensor]:
+        """Return ``(channels + skeletons, *spatial)``, or a list of such."""
+        spatial = segmentation.shape[1:]
+        label, ignored = segmentation, segmentation[:0]
+        if self.regions:
+            label, ignored = segmentation[: self.regions], segmentation[self.regions :]
+        visible = label * (ignored == 0).all(dim=0) if len(ignored) else label
+        skeleton = tubed_skeleton(
+            visible, radius=self.radius, spatial_dims=len(spatial),
+            ignore_index=None if self.regions else self.ignore_label,
+        )  # fmt: skip
+        if self.scales is None:
+            return torch.cat([segmentation, skeleton])
+        results = []
+        for scale in self.scales:
+            factors = scale if isinstance(scale, Sequence) else [scale] * len(spatial)
+            size = [round(length * factor) for length, factor in zip(spatial, factors, strict=True)]
+            results.append(self._downsample(label, ignored, skeleton, size))
+        return results
+
+    def _downsample(self, label: Tensor, ignored: Tensor, skeleton: Tensor, size: Sequence[int]) -> Tensor:
+        if self.pool:
+            small, tube = downsample_target(label[None], skeleton[None], size, exclusive=not self.regions)
+        else:
+            small, tube = (_nearest(part, size) for part in (label, skeleton))
+        return torch.cat([small[0], *_nearest(ignored, size)[:, : len(ignored)], tube[0]])
+
+
+def _nearest(part: Tensor, size: Sequence[int]) -> Tensor:
+    if not len(part):
+        return part.new_zeros((1, 0, *size))
+    return torch.nn.functional.interpolate(part[None].float(), tuple(size), mode="nearest-exact").to(part.dtype)

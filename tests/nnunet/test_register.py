@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from monai_topoloss import nnunet
+
+
+def test_the_folder_holds_the_trainers_only():
+    (file,) = nnunet.trainer_directory().glob("*.py")
+    for name in nnunet.TRAINERS:
+        assert name in file.read_text()
+
+
+@pytest.mark.parametrize(("version", "message"), [(None, "there is none"), ("2.5.1", "there is 2.5.1")])
+def test_absent_or_too_old(version, message, monkeypatch):
+    def find(_):
+        if version is None:
+            raise metadata.PackageNotFoundError
+        return version
+
+    monkeypatch.setattr(metadata, "version", find)
+    with pytest.raises(ImportError, match=rf'pip install "monai-topoloss\[nnunet\]"` installs; {message}'):
+        nnunet.register()
+
+
+@pytest.mark.parametrize("version", ["2.6.4", "2.8.1", "3.0", "2.7.0.post1"])
+def test_new_enough(version, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda _: version)
+    nnunet.check_version()
+
+
+def test_path_on_the_command_line():
+    command = [sys.executable, "-W", "ignore", "-m", "monai_topoloss.nnunet"]
+    result = subprocess.run([*command, "--path"], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str(nnunet.trainer_directory())
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "trainers: nnUNetTrainerSkeletonRecall" in result.stdout
