@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from monai_topoloss._checks import check_finite, check_int, check_tensor
+from monai_topoloss._checks import check_finite, check_image_of, check_int, check_slice, check_tensor
 
 # Of the palette of Okabe and Ito, which people who see few colours can tell apart.
 LABEL = (0, 158, 115)  # bluish green
@@ -45,23 +45,13 @@ class View(NamedTuple):
         return result
 
 
-def check_view(shape: tuple[int, ...], axis: int, index: int | None) -> View:
-    """Check along which axis a volume is looked at, and which slice, which may count from the end."""
-    check_int("axis", axis)
-    if len(shape) == 2:
-        if index is not None:
-            raise ValueError(f"Expected `index` for volumes only, got {index} for an image of shape {shape}.")
-        return View(0, None)
-    if not -3 <= axis < 3:
-        raise ValueError(f"Expected `axis` from -3 to 2, got {axis}.")
-    if index is not None:
-        check_int("index", index)
-        if not -shape[axis] <= index < shape[axis]:
-            raise ValueError(f"Expected `index` of one of {shape[axis]} slices, got {index}.")
+def view_of(shape: tuple[int, ...], axis: int, index: int | None) -> View:
+    """Return how to look at an image or volume of that shape."""
+    check_slice(shape, axis, index)
     return View(axis, index)
 
 
-def check_scale(scale: int | None, shape: tuple[int, ...]) -> int:
+def choose_scale(scale: int | None, shape: tuple[int, ...]) -> int:
     """Return how many pixels a voxel is wide: as asked for, or such that the picture is not small."""
     if scale is not None:
         check_int("scale", scale, minimum=1)
@@ -75,10 +65,9 @@ def make_grey(image: Any, shape: tuple[int, ...], view: View) -> NDArray[np.floa
         return np.zeros(view.of(torch.zeros(shape)).shape, np.float32)
     tensor = check_tensor("image", image).float()
     check_finite("image", tensor)
+    check_image_of(tensor, shape)
     if tensor.ndim == len(shape) + 1:
         tensor = tensor.mean(0)  # colours would compete with the marks
-    if tuple(tensor.shape) != shape:
-        raise ValueError(f"Expected `image` of shape {shape}, or with channels in front, got {tuple(tensor.shape)}.")
     grey = view.of(tensor)
     low, high = np.percentile(grey, (0.5, 99.5)) if grey.size else (0, 0)
     return np.clip((grey - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss._checks import check_int
 from monai_topoloss.topology import label_components
-from monai_topoloss.visualize._draw import MERGE, SPLIT, Colour, Mask, check_scale
+from monai_topoloss.visualize._draw import MERGE, SPLIT, Colour, Mask, choose_scale
 from monai_topoloss.visualize.overlay import Scene, draw_scene, make_scene
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def plot_critical(
 def _show(axes: Axes, scene: Scene, *, with_rings: bool) -> None:
     """Show an overlay, in coordinates of voxels."""
     height, width = scene.label.shape
-    canvas = draw_scene(scene, check_scale(None, scene.label.shape), with_rings=with_rings)
+    canvas = draw_scene(scene, choose_scale(None, scene.label.shape), with_rings=with_rings)
     axes.imshow(canvas, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="antialiased")
     axes.set(xticks=[], yticks=[])
 

@@ -29,14 +29,14 @@ from monai_topoloss.visualize._draw import (
     Mask,
     add_legend,
     canvas_of,
-    check_scale,
-    check_view,
+    choose_scale,
     enlarge,
     fill,
     inner_contour,
     make_grey,
     outer_contour,
     ring,
+    view_of,
 )
 
 __all__ = ["critical_overlay", "skeleton_overlay"]
@@ -84,7 +84,7 @@ def make_scene(
     for name, ids in (("prediction", found_ids), ("label", true_ids)):
         check_class_ids(name, ids)
     shape = tuple(found_ids.shape)
-    view = check_view(shape, axis, index)
+    view = view_of(shape, axis, index)
     grey = make_grey(image, shape, view)
     critical = critical_components(found_ids, true_ids, connectivity=connectivity, backend=backend)
     splits, merges = (view.of(cast(Tensor, mask)) for mask in (critical.splits, critical.merges))
@@ -156,7 +156,7 @@ def critical_overlay(
         ((50, 90, 3), [213, 94, 0])
     """
     scene = make_scene(prediction, label, image, connectivity=connectivity, axis=axis, index=index, backend=backend)
-    canvas = draw_scene(scene, check_scale(scale, scene.label.shape), with_rings=True)
+    canvas = draw_scene(scene, choose_scale(scale, scene.label.shape), with_rings=True)
     return add_legend(canvas, scene.describe()) if legend else canvas
 
 
@@ -205,11 +205,11 @@ def skeleton_overlay(
     ids = check_tensor("label", label)
     check_spatial_dims("label", ids, None)
     shape = tuple(ids.shape)
-    view = check_view(shape, axis, index)
+    view = view_of(shape, axis, index)
     tube = tubed_skeleton(ids, radius=radius, method=method, backend=backend)
     skeleton = skeletonize(ids, method=method, backend=backend)
     flat = view.of(ids)
-    scale = check_scale(scale, flat.shape)
+    scale = choose_scale(scale, flat.shape)
     canvas = canvas_of(make_grey(image, shape, view), scale)
     fill(canvas, inner_contour(enlarge(flat, scale), max(1, round(scale / 4))), LABEL)
     fill(canvas, enlarge(view.of(tube) != 0, scale), TUBE, opacity=0.6)

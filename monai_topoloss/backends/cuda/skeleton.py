@@ -72,9 +72,8 @@ def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
 def _parity_classes(volume: Tensor, voxels: Tensor) -> Tensor:
     """Return the class of each voxel, 0 to 7, by the parities of z, y and x from the corner of its foreground's box."""
     sizes = volume.shape[1:]
-    item = voxels // volume[0].numel()
-    classes = torch.zeros_like(voxels)
     step = volume[0].numel()
+    item, classes = voxels // step, torch.zeros_like(voxels)
     for axis, size in enumerate(sizes, start=1):
         step //= size
         occupied = volume.amax(dim=[other for other in (1, 2, 3) if other != axis]) != 0
