@@ -1,4 +1,4 @@
-"""nnU-Net with Skeleton Recall and the supervoxel loss: trainers for a stock installation, of nnunetv2 2.6.4 or newer.
+"""nnU-Net with Skeleton Recall and the supervoxel loss: trainers for a stock installation.
 
 nnU-Net finds them in the folder that ``python -m monai_topoloss.nnunet --path`` prints, if ``nnUNet_extTrainer`` names
 it (from 2.8 on), or after `register` (in every version): ``python -m monai_topoloss.nnunet nnUNetv2_train ...``.
