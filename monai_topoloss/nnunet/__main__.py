@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from importlib import metadata
 
-from monai_topoloss.nnunet import TRAINERS, register, trainer_directory
+from monai_topoloss.nnunet import TRAINERS, export_model, register, trainer_directory
 
 _USAGE = """\
 usage: python -m monai_topoloss.nnunet COMMAND ...   run a command of nnU-Net, such as nnUNetv2_train, with the trainers
        python -m monai_topoloss.nnunet --path        print the folder for nnUNet_extTrainer
+       python -m monai_topoloss.nnunet --export MODEL DESTINATION
+                                                     copy a trained model so that it needs nothing but nnU-Net
 trainers: {trainers}"""
 
 
@@ -24,6 +26,8 @@ def main() -> int:
         print(usage)
         return 0 if arguments else 2
     try:
+        if arguments[0] == "--export":
+            return _export(arguments[1:], usage)
         register()
     except ImportError as error:
         print(error, file=sys.stderr)
@@ -38,5 +42,20 @@ def main() -> int:
     return 0
 
 
+def _export(arguments: list[str], usage: str) -> int:
+    if len(arguments) != 2:
+        print(usage, file=sys.stderr)
+        return 2
+    try:
+        for path in export_model(*arguments):
+            print(path)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
     sys.exit(main())
+elif __name__ == "__mp_main__":
+    register()  # one of the processes that nnU-Net starts, one for each GPU: they look for the trainer again

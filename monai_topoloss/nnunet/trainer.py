@@ -19,15 +19,28 @@ from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
 from monai_topoloss.topology.skeleton import RADIUS
 
-__all__ = ["nnUNetTrainerSkeletonRecall", "nnUNetTrainerSkeletonRecallSupervoxel", "nnUNetTrainerSupervoxel"]
+__all__ = [
+    "TopologyTrainerMixin",
+    "nnUNetTrainerSkeletonRecall",
+    "nnUNetTrainerSkeletonRecallSupervoxel",
+    "nnUNetTrainerSupervoxel",
+]
 
 
-class _TopologyMixin:
-    """What the trainers have in common; nnU-Net introspects the constructor, so there is none here."""
+class TopologyTrainerMixin:
+    """Skeleton Recall and the supervoxel loss for any trainer of nnU-Net that has the stock targets.
+
+    Its class attributes are the settings; put it before the trainer::
+
+        class Mine(TopologyTrainerMixin, nnUNetTrainerNoMirroring):
+            recall_weight = 0.5
+    """
+
+    # There is no constructor: nnU-Net introspects that of its trainers.
 
     recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
     skeleton_radius = RADIUS  # of the tubes, in voxels
-    pool_skeletons = True  # False: nearest neighbours at low resolutions, which break thin structures
+    full_resolution_only = False  # True: train the first output alone, as the released Skeleton Recall does in effect
     supervoxel_alpha = 0.0  # how much splits and merges weigh in the supervoxel loss; 0 for none
     supervoxel_beta = 0.5  # how much of that is for splits
     supervoxel_start = 0.2  # share of the epochs before the supervoxel loss begins
@@ -37,6 +50,10 @@ class _TopologyMixin:
         result: torch.nn.Module = loss
         if isinstance(loss, DeepSupervisionWrapper):
             loss.loss = self._extend(loss.loss)
+            if self.full_resolution_only:
+                unused = 1e-6 if self.is_ddp else 0.0  # DDP wants a gradient of each parameter
+                first, *others = loss.weight_factors
+                loss.weight_factors = (first, *[unused] * len(others))
         else:
             result = self._extend(loss)
         return result
@@ -88,15 +105,16 @@ class _TopologyMixin:
 
     def _with_skeleton(self: Any, transforms: ComposeTransforms) -> ComposeTransforms:
         """Add the skeleton, in place of nnU-Net's downsampling or last."""
-        if not self.recall_weight:
+        scales = self._get_deep_supervision_scales()
+        if not self.recall_weight and (scales is None or not self.supervoxel_alpha):
             return transforms
         kept = [each for each in transforms.transforms if not isinstance(each, DownsampleSegForDSTransform)]
         skeleton = AddSkeletonTransform(
-            self._get_deep_supervision_scales(),
+            scales,
             regions=self._num_regions(),
             ignore_label=self.label_manager.ignore_label,
             radius=self.skeleton_radius,
-            pool=self.pool_skeletons,
+            append=bool(self.recall_weight),
         )
         return ComposeTransforms([*kept, skeleton])
 
@@ -124,19 +142,19 @@ class _TopologyMixin:
         return result
 
 
-class nnUNetTrainerSkeletonRecall(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+class nnUNetTrainerSkeletonRecall(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     """Dice + cross entropy + Skeleton Recall, as published."""
 
     recall_weight = 1.0
 
 
-class nnUNetTrainerSupervoxel(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+class nnUNetTrainerSupervoxel(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     """Dice + cross entropy, and after a fifth of the epochs the supervoxel loss."""
 
     supervoxel_alpha = 0.5
 
 
-class nnUNetTrainerSkeletonRecallSupervoxel(_TopologyMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+class nnUNetTrainerSkeletonRecallSupervoxel(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     """Both."""
 
     recall_weight = 1.0

@@ -17,25 +17,27 @@ __all__ = ["AddSkeletonTransform"]
 class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
     """Append the tubed skeleton to a segmentation, and make one of both for each output of deep supervision.
 
+    The low resolutions keep structures connected along their skeleton; nnU-Net's nearest neighbours break thin ones.
+
     Args:
         scales: of the outputs along each axis; None for a single one.
         regions: how many channels of regions there are, which may overlap; 0 for a map of class ids. A further channel
             marks what is ignored.
         ignore_label: class id of what is ignored, where there are no regions.
         radius: of the tubes, in voxels.
-        pool: keep structures connected at low resolutions; otherwise take the nearest neighbour, as nnU-Net does.
+        append: whether the skeleton is wanted; without it, it only keeps the low resolutions connected.
     """
 
     def __init__(
         self, scales: Sequence[Sequence[float] | float] | None, *, regions: int, ignore_label: int | None, radius: int,
-        pool: bool,
+        append: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.scales = scales
         self.regions = regions
         self.ignore_label = ignore_label
         self.radius = radius
-        self.pool = pool
+        self.append = append
 
     def _apply_to_segmentation(self, segmentation: Tensor, **_: object) -> Tensor | list[Tensor]:
         """Return ``(channels + skeletons, *spatial)``, or a list of such."""
@@ -49,23 +51,21 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
             ignore_index=None if self.regions else self.ignore_label,
         )  # fmt: skip
         if self.scales is None:
-            return torch.cat([segmentation, skeleton])
+            return self._join(label, ignored, skeleton)
         results = []
         for scale in self.scales:
             factors = scale if isinstance(scale, Sequence) else [scale] * len(spatial)
             size = [round(length * factor) for length, factor in zip(spatial, factors, strict=True)]
-            results.append(self._downsample(label, ignored, skeleton, size))
+            small, tube = downsample_target(label[None], skeleton[None], size, exclusive=not self.regions)
+            results.append(self._join(small[0], _nearest(ignored, size), tube[0]))
         return results
 
-    def _downsample(self, label: Tensor, ignored: Tensor, skeleton: Tensor, size: Sequence[int]) -> Tensor:
-        if self.pool:
-            small, tube = downsample_target(label[None], skeleton[None], size, exclusive=not self.regions)
-        else:
-            small, tube = (_nearest(part, size) for part in (label, skeleton))
-        return torch.cat([small[0], *_nearest(ignored, size)[:, : len(ignored)], tube[0]])
+    def _join(self, label: Tensor, ignored: Tensor, skeleton: Tensor) -> Tensor:
+        return torch.cat([label, ignored, skeleton] if self.append else [label, ignored])
 
 
-def _nearest(part: Tensor, size: Sequence[int]) -> Tensor:
-    if not len(part):
-        return part.new_zeros((1, 0, *size))
-    return torch.nn.functional.interpolate(part[None].float(), tuple(size), mode="nearest-exact").to(part.dtype)
+def _nearest(channels: Tensor, size: Sequence[int]) -> Tensor:
+    if not len(channels):
+        return channels.new_zeros((0, *size))
+    resampled = torch.nn.functional.interpolate(channels[None].float(), tuple(size), mode="nearest-exact")
+    return resampled[0].to(channels.dtype)

@@ -1,38 +1,82 @@
-"""The parts of the trainers, and a training from raw data to predictions."""
+"""The trainers on the batches that nnU-Net's own transforms make."""
 
 from __future__ import annotations
 
+import copy
 import importlib
-import json
-import os
-import pickle
-import subprocess
-import sys
+import tempfile
+from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 
-from monai_topoloss import DiceCESkeletonRecallLoss, SkeletonRecallLoss, SupervoxelLoss, nnunet, tubed_skeleton
+from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss, nnunet
 from monai_topoloss.datasets import synthetic_vessels
-from tests.oracles.lee import betti_numbers
+from tests.nnunet.workspace import IGNORE_LABEL, make_trainer
 
 pytest.importorskip("nnunetv2", reason="needs nnunetv2")
 
 # nnU-Net and what it imports warn on import.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-
-@pytest.fixture
-def parts():
-    """The modules that need nnU-Net."""
-    names = ("transform", "loss", "trainer")
-    return {name: importlib.import_module(f"monai_topoloss.nnunet.{name}") for name in names}
+RECALL, SUPERVOXEL, BOTH = nnunet.TRAINERS
+MODES = ("labels", "ignore", "regions", "ignore-regions")
 
 
-def make_label(shape=(64, 72)):
-    return torch.from_numpy(synthetic_vessels(shape, seed=0, num_trees=2)[1].astype(np.int16))
+def import_stock():
+    return importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer").nnUNetTrainer
+
+
+def get_transforms(trainer, *, training=True):
+    """The transforms as `get_dataloaders` asks for them."""
+    manager = trainer.label_manager
+    rotation, dummy_2d, _, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+    scales = trainer._get_deep_supervision_scales()
+    options = {
+        "is_cascaded": trainer.is_cascaded,
+        "foreground_labels": manager.foreground_labels,
+        "regions": manager.foreground_regions if manager.has_regions else None,
+        "ignore_label": manager.ignore_label,
+    }
+    if not training:
+        return trainer.get_validation_transforms(scales, **options)
+    patch_size = trainer.configuration_manager.patch_size
+    return trainer.get_training_transforms(
+        patch_size, rotation, scales, mirror_axes, dummy_2d, use_mask_for_norm=[False], **options
+    )
+
+
+def make_batch(trainer, mode, *, training=False):
+    """Two samples after the transforms, put together as nnU-Net's loader does."""
+    transforms = get_transforms(trainer, training=training)
+    size = trainer.configuration_manager.patch_size
+    samples = []
+    for seed in range(2):
+        image, label = synthetic_vessels(tuple(size), seed=seed, num_trees=2)
+        label = label.astype(np.int16)
+        if "ignore" in mode:
+            label[:, :8] = IGNORE_LABEL
+        label[:, :, -2:] = -1  # beyond the border of the image
+        segmentation = np.concatenate([label, label * (label < 2)]) if trainer.is_cascaded else label
+        sample = {"image": torch.from_numpy(image), "segmentation": torch.from_numpy(segmentation)}
+        samples.append(transforms(**sample))
+    targets = [sample["segmentation"] for sample in samples]
+    if isinstance(targets[0], list):
+        target = [torch.stack(level) for level in zip(*targets, strict=True)]
+    else:
+        target = torch.stack(targets)
+    return {"data": torch.stack([sample["image"] for sample in samples]), "target": target}
+
+
+def as_label(plain, mode):
+    """The target for our losses of nnU-Net's."""
+    if "regions" not in mode:
+        return plain, IGNORE_LABEL if mode == "ignore" else None
+    label = plain[:, :2].to(torch.uint8)
+    return (label.masked_fill(plain[:, 2:], 255), 255) if mode == "ignore-regions" else (label, None)
 
 
 def test_register_makes_the_trainers_findable():
@@ -42,165 +86,168 @@ def test_register_makes_the_trainers_findable():
         assert issubclass(getattr(theirs, name), theirs.nnUNetTrainer)
 
 
-@pytest.mark.parametrize("shape", [(64, 72), (32, 36, 40)])
-def test_transform_of_a_label_map(parts, shape):
-    label = make_label(shape)
-    label[0, :5] = 3
-    make = parts["transform"].AddSkeletonTransform
-    single = pickle.loads(pickle.dumps(make(None, regions=0, ignore_label=3, radius=2, pool=True)))
-    result = single(segmentation=label.clone())["segmentation"]
-    expected = tubed_skeleton(label[0], ignore_index=3)
-    assert result.dtype == label.dtype
-    torch.testing.assert_close(result, torch.stack([label[0], expected]))
-    for scales in ([1, 0.5, 0.25], [[1] * len(shape), [0.5] * len(shape), [0.25] * len(shape)]):
-        several = make(scales, regions=0, ignore_label=3, radius=2, pool=True)(segmentation=label.clone())
-        first, *rest = several["segmentation"]
-        torch.testing.assert_close(first, result)
-        for scale, low in zip((0.5, 0.25), rest, strict=True):
-            assert low.shape == (2, *(round(n * scale) for n in shape))
-            tube = low[1] != 0
-            assert (low[0][tube] == low[1][tube]).all()
-            assert betti_numbers(tube.numpy())[0] <= betti_numbers((expected != 0).numpy())[0]
-    nearest = make([1, 0.25], regions=0, ignore_label=3, radius=2, pool=False)(segmentation=label.clone())
-    assert betti_numbers((nearest["segmentation"][1][1] != 0).numpy())[0] > betti_numbers(tube.numpy())[0]
-
-
-@pytest.mark.parametrize("ignored", [True, False])
-def test_transform_of_regions(parts, ignored):
-    label = make_label()
-    channels = torch.cat([label > 0, label == 2, torch.zeros_like(label) > 0])
-    channels[2, :9] = True
-    segmentation = channels if ignored else channels[:2]
-    make = parts["transform"].AddSkeletonTransform
-    result = make([1, 0.5], regions=2, ignore_label=3, radius=1, pool=True)(segmentation=segmentation)["segmentation"]
-    visible = channels[:2] & ~channels[2] if ignored else channels[:2]
-    skeleton = tubed_skeleton(visible, radius=1, spatial_dims=2)
-    torch.testing.assert_close(result[0], torch.cat([segmentation, skeleton]))
-    assert result[1].shape == (len(segmentation) + 2, 32, 36)
-
-
-def test_loss_of_a_label_map(parts):
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
     torch.manual_seed(0)
-    logits, label = torch.randn(2, 3, 64, 72), torch.stack([make_label(), make_label().flip(-1)])
-    skeleton = tubed_skeleton(label, spatial_dims=2)
-    options = {"softmax": True, "to_onehot_y": True}
-    recall = SkeletonRecallLoss(**options)
-    plain = DiceCESkeletonRecallLoss(lambda_recall=0, **options)
-    loss = parts["loss"].ExtendedLoss(
-        lambda input, target: plain(input, (target, skeleton)),
-        recall=recall, supervoxel=None, recall_weight=0.5, regions=0, num_skeletons=1,
-    )  # fmt: skip
-    found = loss(logits, torch.cat([label, skeleton], dim=1))
-    expected = DiceCESkeletonRecallLoss(lambda_recall=0.5, **options)(logits, (label, skeleton))
-    torch.testing.assert_close(found, expected)
-    supervoxel = SupervoxelLoss(softmax=True)
-    loss = parts["loss"].ExtendedLoss(
-        lambda input, _: input.sum(), recall=None, supervoxel=supervoxel, recall_weight=0, regions=0, num_skeletons=0
-    )
-    torch.testing.assert_close(loss(logits, label), logits.sum() + supervoxel(logits, label))
-    supervoxel.alpha = 0
-    torch.testing.assert_close(loss(logits, label), logits.sum())
+    trainer, stock = (make_trainer(each, ndim, mode) for each in (BOTH, import_stock()))
+    loss, their_loss = trainer._build_loss(), stock._build_loss()
+    trainer.loss, trainer.num_epochs = loss, 1
+    trainer._one_output_loss().supervoxel.alpha = 0.5
+    target = make_batch(trainer, mode, training=training)["target"]
+    num_outputs, regions = trainer.label_manager.num_segmentation_heads, "regions" in mode
+    outputs = [torch.randn(2, num_outputs, *level.shape[2:]) for level in target]
+    skeletons = 2 if regions else 1
+    plain = [level[:, : level.shape[1] - skeletons] for level in target]
+    expected = their_loss(outputs, plain)
+    for weight, output, level in zip(their_loss.weight_factors, outputs, target, strict=True):
+        label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
+        kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
+        recall = SkeletonRecallLoss(**kind, ignore_index=ignore_index)
+        supervoxel = SupervoxelLoss(softmax=not regions, ignore_index=ignore_index)
+        expected = expected + weight * recall(output, (label, level[:, -skeletons:])) if weight else expected
+        expected = expected + weight * supervoxel(output, label) if weight else expected
+    assert len(target) == 3
+    assert [weight > 0 for weight in their_loss.weight_factors] == [True, True, False]
+    torch.testing.assert_close(loss(outputs, target), expected)
 
 
-def test_loss_of_regions_ignores_what_a_channel_marks(parts):
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("trainer", nnunet.TRAINERS)
+def test_cascade(trainer, training):
+    trainer = make_trainer(trainer, 3, cascaded=True)
+    assert trainer.is_cascaded
+    batch = make_batch(trainer, "labels", training=training)
+    has_skeleton = trainer.recall_weight > 0
+    assert batch["data"].shape[1] == 3  # the image, and the last stage's two classes
+    assert [level.shape[1] for level in batch["target"]] == [1 + has_skeleton] * 3
+    if has_skeleton:
+        label, skeleton = batch["target"][0].unbind(1)
+        assert (skeleton != 0).any()
+        assert ((skeleton == 0) | (skeleton == label)).all()
+
+
+@pytest.mark.parametrize("full_resolution_only", [False, True])
+def test_each_output_is_trained(full_resolution_only):
     torch.manual_seed(0)
-    label = make_label()[None]
-    target = torch.cat([label > 0, label == 2, torch.zeros_like(label) > 0], dim=1)
-    target[:, 2, :20] = True
-    skeleton = tubed_skeleton(target[:, :2] & ~target[:, 2:], spatial_dims=2)
-    ignored = parts["loss"].IGNORED
-    loss = parts["loss"].ExtendedLoss(
-        lambda input, plain: input.sum() * 0 + plain.shape[1],
-        recall=SkeletonRecallLoss(sigmoid=True, ignore_index=ignored), supervoxel=SupervoxelLoss(ignore_index=ignored),
-        recall_weight=1, regions=2, num_skeletons=2,
-    )  # fmt: skip
-    logits = torch.randn(1, 2, 64, 72, requires_grad=True)
-    value = loss(logits, torch.cat([target, skeleton], dim=1))
-    assert value > 3  # the stock loss gets its three channels
+    trainer = make_trainer(BOTH)
+    trainer.full_resolution_only = full_resolution_only
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    before = copy.deepcopy(trainer.network.decoder.seg_layers)
+    assert np.isfinite(trainer.train_step(make_batch(trainer, "labels", training=True))["loss"])
+    changed = [
+        not torch.equal(old.weight, new.weight)
+        for old, new in zip(before, trainer.network.decoder.seg_layers, strict=True)
+    ]
+    assert changed == [False, not full_resolution_only, True]  # from low to high; nnU-Net gives the lowest no weight
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_validation_step_is_theirs_on_the_plain_target(mode):
+    torch.manual_seed(0)
+    trainer, stock = (make_trainer(each, 2, mode) for each in (RECALL, import_stock()))
+    trainer.initialize()
+    stock.initialize()
+    stock.network.load_state_dict(trainer.network.state_dict())
+    batch = make_batch(trainer, mode)
+    skeletons = 2 if "regions" in mode else 1
+    loss = trainer.loss
+    expected_loss = loss(trainer.network(batch["data"]), batch["target"])
+    plain = {"data": batch["data"], "target": [level[:, :-skeletons].clone() for level in batch["target"]]}
+    with torch.no_grad():
+        found, expected = trainer.validation_step(batch), stock.validation_step(plain)
+    assert found["loss"] == pytest.approx(expected_loss.item())
+    assert found["loss"] != pytest.approx(expected["loss"].item())
+    for name in ("tp_hard", "fp_hard", "fn_hard"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    assert trainer.loss is loss
+
+
+def test_supervoxel_loss_begins_in_time():
+    trainer = make_trainer(BOTH)
+    trainer.num_epochs = 10
+    trainer.initialize()
+    alphas = []
+    for trainer.current_epoch in range(4):
+        trainer.on_train_epoch_start()
+        alphas.append(trainer._one_output_loss().supervoxel.alpha)
+    assert alphas == [0, 0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("network_architecture.nnUNetTrainerNoDeepSupervision", "nnUNetTrainerNoDeepSupervision"),
+        ("loss.nnUNetTrainerDiceLoss", "nnUNetTrainerDiceLoss"),
+        ("loss.nnUNetTrainerTopkLoss", "nnUNetTrainerTopk10LossLS01"),
+        ("data_augmentation.nnUNetTrainerNoDA", "nnUNetTrainerNoDA"),
+    ],
+)
+def test_with_other_trainers_of_nnunet(module, name):
+    variants = importlib.import_module(f"nnunetv2.training.nnUNetTrainer.variants.{module}")
+    mixin = importlib.import_module("monai_topoloss.nnunet.trainer").TopologyTrainerMixin
+    combined = type("Combined", (mixin, getattr(variants, name)), {"recall_weight": 0.5, "supervoxel_alpha": 0.5})
+    trainer = make_trainer(combined)
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    batch = make_batch(trainer, "labels", training=True)
+    assert np.isfinite(trainer.train_step(batch)["loss"])
+    with torch.no_grad():
+        assert np.isfinite(trainer.validation_step(make_batch(trainer, "labels"))["loss"])
+
+
+def test_a_replaced_loss_is_told_about():
+    trainer = make_trainer(RECALL)
+    trainer.initialize()
+    trainer.loss = torch.nn.CrossEntropyLoss()
+    with pytest.raises(TypeError, match="Expected the loss that this trainer built, got CrossEntropyLoss"):
+        trainer.on_train_epoch_start()
+
+
+def make_outputs_and_target():
+    trainer = make_trainer(RECALL, batch_dice=True)
+    generator = torch.Generator().manual_seed(0)
+    target = make_batch(trainer, "labels")["target"]
+    target = [torch.cat([level, level.flip(-1).roll(3, -1)]) for level in target]
+    target[0][0, 1] *= target[0][0, 1] == 2  # ranks hold skeletons of different sizes
+    return [torch.randn(4, 3, *level.shape[2:], generator=generator) for level in target], target
+
+
+def evaluate_in_a_process(rank, folder):
+    torch.set_num_threads(1)
+    outputs, target = make_outputs_and_target()
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    trainer = make_trainer(RECALL, batch_dice=True)
+    assert trainer.is_ddp
+    part = slice(2 * rank, 2 * rank + 2)
+    leaves = [output[part].clone().requires_grad_() for output in outputs]
+    loss = trainer._build_loss()
+    recall = loss.loss.recall(leaves[0], tuple(level[part] for level in target[0].split(1, dim=1)))
+    value = loss(leaves, [level[part] for level in target])
     value.backward()
-    assert (logits.grad[:, :, :20] == 0).all()
-    assert (logits.grad[:, :, 20:] != 0).any()
-
-
-RUN = """
-import importlib, sys
-from monai_topoloss.nnunet import __main__, register
-register()
-theirs = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
-class Short(theirs.{trainer}):
-    supervoxel_start = 0.5
-    def initialize(self):
-        super().initialize()
-        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 2, 2, 1
-Short.__module__, theirs.Short = theirs.__name__, Short
-if __name__ == "__main__":
-    sys.exit(__main__.main())
-"""
-
-
-def make_dataset(folder, ndim, mode):
-    for name in ("imagesTr", "labelsTr", "imagesTs"):
-        (folder / name).mkdir(parents=True)
-    for k in range(6):
-        image, label = synthetic_vessels((96, 80) if ndim == 2 else (40, 48, 44), seed=k, num_trees=2)
-        if mode == "ignore":
-            label[:, :8] = 3
-        image, label = (x[0][..., None] if ndim == 2 else x[0] for x in (image, label))
-        nib.save(nib.Nifti1Image(image, np.eye(4)), folder / "imagesTr" / f"c{k}_0000.nii.gz")
-        nib.save(nib.Nifti1Image(label, np.eye(4)), folder / "labelsTr" / f"c{k}.nii.gz")
-    nib.save(nib.Nifti1Image(image, np.eye(4)), folder / "imagesTs" / "t_0000.nii.gz")
-    labels = {"background": 0, "a": 1, "b": 2}
-    description = {"channel_names": {"0": "x"}, "labels": labels, "numTraining": 6, "file_ending": ".nii.gz"}
-    if mode == "ignore":
-        labels["ignore"] = 3
-    if mode == "regions":
-        description |= {"labels": {"background": 0, "all": [1, 2], "b": 2}, "regions_class_order": [1, 2]}
-    (folder / "dataset.json").write_text(json.dumps(description))
+    torch.save((value.item(), recall.item(), [leaf.grad for leaf in leaves]), f"{folder}/{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("ndim", "mode", "trainer"),
-    [
-        (2, "labels", "nnUNetTrainerSkeletonRecallSupervoxel"),
-        (2, "ignore", "nnUNetTrainerSkeletonRecall"),
-        (2, "regions", "nnUNetTrainerSkeletonRecallSupervoxel"),
-        (3, "labels", "nnUNetTrainerSkeletonRecallSupervoxel"),
-    ],
-)
-def test_from_raw_data_to_predictions(ndim, mode, trainer, tmp_path):
-    make_dataset(tmp_path / "raw" / "Dataset001_Tiny", ndim, mode)
-    (tmp_path / "run.py").write_text(RUN.format(trainer=trainer))
-    environment = {
-        **os.environ,
-        "nnUNet_raw": str(tmp_path / "raw"),
-        "nnUNet_preprocessed": str(tmp_path / "preprocessed"),
-        "nnUNet_results": str(tmp_path / "results"),
-        "nnUNet_compile": "f",
-        "nnUNet_n_proc_DA": "1",  # planning divides by it
-    }
-
-    def run(*arguments):
-        command = [sys.executable, "-W", "ignore", "run.py", *arguments]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-        return result.stdout
-
-    configuration = "2d" if ndim == 2 else "3d_fullres"
-    run("nnUNetv2_plan_and_preprocess", "-d", "1", "-c", configuration, "-np", "1", "-npfp", "1")
-    plans = tmp_path / "preprocessed" / "Dataset001_Tiny" / "nnUNetPlans.json"
-    content = json.loads(plans.read_text())
-    settings = content["configurations"][configuration]
-    architecture = settings["architecture"]["arch_kwargs"]
-    architecture["features_per_stage"] = [8] * len(architecture["features_per_stage"])
-    settings["batch_size"] = 2
-    plans.write_text(json.dumps(content))
-    environment["nnUNet_n_proc_DA"] = "0"
-    printed = run("nnUNetv2_train", "1", configuration, "0", "-tr", "Short", "-device", "cpu")
-    assert "Mean Validation Dice" in printed
-    folders = ["-i", f"{tmp_path}/raw/Dataset001_Tiny/imagesTs", "-o", f"{tmp_path}/predictions"]
-    options = ["-d", "1", "-c", configuration, "-f", "0", "-tr", "Short", "-device", "cpu", "--disable_tta"]
-    run("nnUNetv2_predict", *folders, *options, "-npp", "1", "-nps", "1")
-    prediction = np.asarray(nib.load(tmp_path / "predictions" / "t.nii.gz").dataobj)
-    assert prediction.shape[:ndim] == ((96, 80) if ndim == 2 else (40, 48, 44))
-    assert set(np.unique(prediction)) <= {0, 1, 2}
+def test_two_processes_equal_one_with_the_whole_batch(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    outputs, target = make_outputs_and_target()
+    outputs = [output.requires_grad_() for output in outputs]
+    loss = make_trainer(RECALL, batch_dice=True)._build_loss()
+    recall = loss.loss.recall(outputs[0], tuple(target[0].split(1, dim=1)))
+    value = loss(outputs, target)
+    value.backward()
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(evaluate_in_a_process, (folder,), nprocs=2)
+        results = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]
+    values, recalls, gradients = zip(*results, strict=True)
+    assert recalls == (pytest.approx(recall.item()),) * 2
+    # DDP averages gradients over ranks; cross entropy is the ranks' mean, Dice and the recall are those of all.
+    assert np.mean(values) == pytest.approx(value.item(), rel=1e-4)
+    for level, parts in enumerate(zip(*gradients, strict=True)):
+        if outputs[level].grad is not None:
+            torch.testing.assert_close(torch.cat(parts) / 2, outputs[level].grad, rtol=1e-3, atol=1e-7)

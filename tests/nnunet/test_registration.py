@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import runpy
 import subprocess
 import sys
 from importlib import metadata
@@ -7,6 +9,7 @@ from importlib import metadata
 import pytest
 
 from monai_topoloss import nnunet
+from monai_topoloss.nnunet import registration
 
 
 def test_the_folder_holds_the_trainers_only():
@@ -30,7 +33,7 @@ def test_absent_or_too_old(version, message, monkeypatch):
 @pytest.mark.parametrize("version", ["2.6.4", "2.8.1", "3.0", "2.7.0.post1"])
 def test_new_enough(version, monkeypatch):
     monkeypatch.setattr(metadata, "version", lambda _: version)
-    nnunet.check_version()
+    registration.check_version()
 
 
 def test_path_on_the_command_line():
@@ -40,3 +43,15 @@ def test_path_on_the_command_line():
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "trainers: nnUNetTrainerSkeletonRecall" in result.stdout
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_processes_that_nnunet_starts_find_the_trainers(monkeypatch):
+    """As multiprocessing does it where it spawns, such as with one process for each GPU."""
+    pytest.importorskip("nnunetv2", reason="needs nnunetv2")
+    stock = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+    for name in nnunet.TRAINERS:
+        monkeypatch.delattr(stock, name, raising=False)
+    runpy.run_module("monai_topoloss.nnunet.__main__", run_name="__mp_main__")
+    for name in nnunet.TRAINERS:
+        assert issubclass(getattr(stock, name), stock.nnUNetTrainer)
