@@ -12,7 +12,7 @@ usage: python -m monai_topoloss.nnunet COMMAND ...   run a command of nnU-Net, s
        python -m monai_topoloss.nnunet --path        print the folder for nnUNet_extTrainer
        python -m monai_topoloss.nnunet --export MODEL DESTINATION
                                                      copy a trained model so that it needs nothing but nnU-Net
-trainers: {trainers}"""
+trainers: {trainers}, and those in the folders of nnUNet_extTrainer"""
 
 
 def main() -> int:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 __all__ = ["TRAINERS", "check_version", "register", "trainer_directory"]
 
@@ -19,7 +24,7 @@ def trainer_directory() -> Path:
 
 
 def register() -> None:
-    """Let nnU-Net find the trainers by their names, in this process.
+    """Let nnU-Net find the trainers by their names, in this process; those in ``nnUNet_extTrainer``'s folders, too.
 
     Raises:
         ImportError: if nnunetv2 is not installed or too old.
@@ -29,6 +34,23 @@ def register() -> None:
     theirs = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
     for name in TRAINERS:
         setattr(theirs, name, getattr(ours, name))
+    for folder in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep):  # noqa: SIM112
+        for module in _import_all(folder):
+            for name, value in vars(module).items():
+                if isinstance(value, type) and issubclass(value, theirs.nnUNetTrainer) and not hasattr(theirs, name):
+                    setattr(theirs, name, value)
+
+
+def _import_all(folder: str) -> Iterator[Any]:
+    """Yield the modules of a folder, as nnU-Net imports them from 2.8 on."""
+    if not Path(folder).is_dir() or not folder:
+        return
+    sys.path.insert(0, folder)
+    try:
+        for module in pkgutil.walk_packages([folder]):
+            yield importlib.import_module(module.name)
+    finally:
+        sys.path.remove(folder)
 
 
 def check_version() -> None:

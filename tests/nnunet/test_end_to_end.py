@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
 
 import pytest
+import torch
 
 from monai_topoloss.nnunet import TRAINERS, trainer_directory
 from tests.nnunet.workspace import Workspace
 
 pytest.importorskip("nnunetv2", reason="needs nnunetv2")
+has_folders = tuple(map(int, metadata.version("nnunetv2").split(".")[:2])) >= (2, 8)
 
 pytestmark = pytest.mark.slow
 
 SHORT = """
+import torch
+from monai_topoloss.nnunet.trainer import {trainer}
+
 class Short({trainer}):
     supervoxel_start = 0.5
-    {more}
+
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
+        super().__init__(plans, configuration, fold, dataset_json, torch.device("cpu"))
+
     def initialize(self):
         super().initialize()
         self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 2, 2, 1
-"""
-
-RUN = f"""
-import importlib, sys
-from monai_topoloss.nnunet import __main__, register
-register()
-theirs = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
-{SHORT}
-Short.__module__, theirs.Short = theirs.__name__, Short
-if __name__ == "__main__":
-    sys.exit(__main__.main())
 """
 
 ALONE = """
@@ -57,9 +55,46 @@ except ImportError:
 """
 
 
-def test_regions_with_both_losses_and_an_export(tmp_path):
-    work = Workspace(tmp_path, 2, "ignore-regions")
-    (tmp_path / "run.py").write_text(RUN.format(trainer="theirs.nnUNetTrainerSkeletonRecallSupervoxel", more=""))
+# As `nnUNetv2_train -num_gpus 2` does it, but with gloo, and without GPUs.
+DISTRIBUTED = """
+import importlib
+import os
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+from monai_topoloss.nnunet import register
+
+def train(rank):
+    dist.init_process_group("gloo", init_method=f"file://{os.getcwd()}/rendezvous", rank=rank, world_size=2)
+    register()
+    theirs = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+    theirs.DDP = lambda network, device_ids: DistributedDataParallel(network)
+    run = importlib.import_module("nnunetv2.run.run_training")
+    trainer = run.get_trainer_from_args("1", "2d", 1, "Short", device=torch.device("cpu"))
+    assert trainer.is_ddp and trainer.configuration_manager.batch_dice
+    trainer.device, trainer.grad_scaler = torch.device("cpu"), None
+    trainer.run_training()
+    torch.save(trainer.network.module.state_dict(), f"{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+if __name__ == "__main__":
+    mp.spawn(train, nprocs=2)
+"""
+
+
+def make_workspace(folder, ndim, mode, trainer):
+    """A data set, and a short training on the CPU in a folder of trainers."""
+    work = Workspace(folder, ndim, mode)
+    (folder / "trainers").mkdir()
+    (folder / "trainers" / "short.py").write_text(SHORT.format(trainer=trainer))
+    work.environment["nnUNet_extTrainer"] = os.pathsep.join([str(trainer_directory()), str(folder / "trainers")])
+    return work
+
+
+def test_regions_then_an_export_and_two_processes(tmp_path):
+    work = make_workspace(tmp_path, 2, "ignore-regions", "nnUNetTrainerSkeletonRecallSupervoxel")
     (tmp_path / "alone.py").write_text(ALONE)
     work.plan("2d")
     printed = work.run_ours("nnUNetv2_train", "1", "2d", "0", "-tr", "Short", "-device", "cpu")
@@ -75,10 +110,16 @@ def test_regions_with_both_losses_and_an_export(tmp_path):
     found = work.predict(run_alone, "alone", "-m", str(tmp_path / "exported"))
     assert (found == expected).all()
 
+    (tmp_path / "distributed.py").write_text(DISTRIBUTED)
+    work.environment["OMP_NUM_THREADS"] = "1"
+    work.run(sys.executable, "-W", "ignore", "distributed.py")
+    weights = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][name], rtol=0, atol=0)
+
 
 def test_cascade_in_3d(tmp_path):
-    work = Workspace(tmp_path, 3, "ignore")
-    (tmp_path / "run.py").write_text(RUN.format(trainer="theirs.nnUNetTrainerSkeletonRecallSupervoxel", more=""))
+    work = make_workspace(tmp_path, 3, "ignore", "nnUNetTrainerSkeletonRecallSupervoxel")
     low = {"inherits_from": "3d_fullres", "data_identifier": "nnUNetPlans_3d_lowres", "spacing": [1.5, 1.5, 1.5]}
     high = {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"}
     work.plan("3d_fullres", {"3d_lowres": low | {"next_stage": "3d_cascade_fullres"}, "3d_cascade_fullres": high})
@@ -91,25 +132,15 @@ def test_cascade_in_3d(tmp_path):
     work.predict(work.run_ours, "high", *options, "-c", "3d_cascade_fullres", *previous)
 
 
+@pytest.mark.skipif(not has_folders, reason="needs nnunetv2 2.8, which looks for trainers in folders")
 def test_monais_runner_finds_the_trainers_by_their_folder(tmp_path, monkeypatch):
-    """MONAI starts nnU-Net's command, without an option for the device: the trainer chooses it."""
+    """MONAI starts nnU-Net's own command, which has to find the trainer, and cannot tell it the device."""
     nnunet = pytest.importorskip("monai.apps.nnunet")
-    work = Workspace(tmp_path, 2, "labels")
-    for name in ("site", "trainers"):
-        (tmp_path / name).mkdir()
+    work = make_workspace(tmp_path, 2, "labels", "nnUNetTrainerSkeletonRecall")
+    (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
-    constructor = """
-    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cpu")):
-        super().__init__(plans, configuration, fold, dataset_json, torch.device("cpu"))
-"""
-    source = "import torch\nfrom monai_topoloss.nnunet.trainer import nnUNetTrainerSkeletonRecall\n"
-    source += SHORT.format(trainer="nnUNetTrainerSkeletonRecall", more=constructor)
-    (tmp_path / "trainers" / "short.py").write_text(source)
+    work.environment["PYTHONPATH"] = str(tmp_path / "site")
     work.plan("2d")
-    work.environment |= {
-        "nnUNet_extTrainer": os.pathsep.join([str(trainer_directory()), str(tmp_path / "trainers")]),
-        "PYTHONPATH": str(tmp_path / "site"),
-    }
     for name, value in work.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)

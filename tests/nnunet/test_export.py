@@ -1,9 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -64,15 +63,19 @@ def test_nothing_is_overwritten(model, tmp_path):
     assert (tmp_path / "new" / "file").exists()
 
 
-def test_on_the_command_line(model, tmp_path):
-    command = [sys.executable, "-W", "ignore", "-m", "monai_topoloss.nnunet", "--export"]
-    new = str(tmp_path / "new")
-    result = subprocess.run([*command, str(model), new], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == str(Path(new) / "fold_0" / "checkpoint_final.pth")
-    for arguments, code, message in [
-        ([str(model), new], 1, "File exists"),
-        ([str(tmp_path), new + "2"], 1, "without fold_"),
-        ([str(model)], 2, "usage"),
+def test_on_the_command_line(model, tmp_path, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nnunet", "--export", *map(str, arguments)])
+        return importlib.import_module("monai_topoloss.nnunet.__main__").main(), capsys.readouterr()
+
+    new = tmp_path / "new"
+    code, printed = run(model, new)
+    assert (code, printed.out.splitlines()[-1]) == (0, str(new / "fold_0" / "checkpoint_final.pth"))
+    for arguments, expected, message in [
+        ((model, new), 1, "File exists"),
+        ((tmp_path, tmp_path / "newer"), 1, "without fold_"),
+        ((model,), 2, "usage"),
     ]:
-        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        assert (result.returncode, message in result.stderr) == (code, True)
+        code, printed = run(*arguments)
+        assert code == expected
+        assert message in printed.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import subprocess
 import sys
@@ -55,3 +56,24 @@ def test_processes_that_nnunet_starts_find_the_trainers(monkeypatch):
     runpy.run_module("monai_topoloss.nnunet.__main__", run_name="__mp_main__")
     for name in nnunet.TRAINERS:
         assert issubclass(getattr(stock, name), stock.nnUNetTrainer)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trainers_in_folders(monkeypatch, tmp_path):
+    pytest.importorskip("nnunetv2", reason="needs nnunetv2")
+    stock = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    source = "from monai_topoloss.nnunet.trainer import nnUNetTrainerSupervoxel\nclass {}(nnUNetTrainerSupervoxel): ..."
+    (tmp_path / "mine_for_a_test.py").write_text(source.format("Mine"))
+    (tmp_path / "package" / "other.py").write_text(source.format("Other"))
+    (tmp_path / "package" / "stock.py").write_text(source.format("nnUNetTrainer"))
+    monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join(["/nowhere", str(tmp_path), ""]))
+    before, kept = list(sys.path), stock.nnUNetTrainer
+    nnunet.register()
+    assert issubclass(stock.Mine, stock.nnUNetTrainerSupervoxel)
+    assert issubclass(stock.Other, stock.nnUNetTrainerSupervoxel)
+    assert stock.nnUNetTrainer is kept
+    assert sys.path == before
+    for name in ("Mine", "Other"):
+        delattr(stock, name)

@@ -136,8 +136,8 @@ class Workspace:
         return result.stdout
 
     def run_ours(self, *command):
-        """Run a command of nnU-Net with our trainers, and with `Short` of the file run.py."""
-        return self.run(sys.executable, "-W", "ignore", "run.py", *command)
+        """Run a command of nnU-Net with our trainers."""
+        return self.run(sys.executable, "-W", "ignore", "-m", "monai_topoloss.nnunet", *command)
 
     def predict(self, run, folder, *options, fold="0"):
         """Predict the test image, and return the prediction."""
