@@ -31,6 +31,10 @@ def chase_db1_datalist(root_dir: str | os.PathLike[str], section: str, *, observ
     Raises:
         ValueError: if ``section`` or ``observer`` is none of these.
         FileNotFoundError: if a file is missing.
+
+    Example:
+        >>> chase_db1_datalist("CHASE_DB1", "test")[0]["label"]  # doctest: +SKIP
+        'CHASE_DB1/Image_11L_1stHO.png'
     """
     check_option("section", section, tuple(_CHILDREN))
     check_option("observer", observer, (1, 2))

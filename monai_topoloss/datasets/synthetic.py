@@ -108,6 +108,11 @@ def synthetic_datalist(
     Raises:
         TypeError: see `synthetic_vessels`.
         ValueError: see `synthetic_vessels`.
+
+    Example:
+        >>> cases = synthetic_datalist(2, (64, 64))
+        >>> [case["label"].shape for case in cases]
+        [(1, 64, 64), (1, 64, 64)]
     """
     seeds = np.random.SeedSequence(seed).generate_state(count, np.uint64)
     cases = (synthetic_vessels(spatial_size, seed=int(state), num_trees=num_trees) for state in seeds)

@@ -28,6 +28,10 @@ def topomortar_datalist(root_dir: str | os.PathLike[str], section: str) -> list[
     Raises:
         ValueError: if ``section`` is none of these.
         FileNotFoundError: if the folder holds no such images, or a label is missing.
+
+    Example:
+        >>> len(topomortar_datalist("TopoMortar", "training"))  # doctest: +SKIP
+        50
     """
     check_option("section", section, tuple(_FOLDERS))
     folder = Path(root_dir) / "dataset" / _FOLDERS[section]

@@ -23,6 +23,13 @@ class PrepareBatchSkeleton(PrepareBatch):
 
     Args:
         skeleton_key: key of the skeleton that `TubedSkeletonized` made.
+
+    Example:
+        >>> import torch
+        >>> batch = {name: torch.ones(2, 1, 8, 8) for name in ("image", "label", "label_skeleton")}
+        >>> image, (label, skeleton) = PrepareBatchSkeleton()(batch)
+        >>> skeleton.shape
+        torch.Size([2, 1, 8, 8])
     """
 
     def __init__(self, skeleton_key: str = f"{CommonKeys.LABEL}{SKELETON_POSTFIX}") -> None:

@@ -49,6 +49,22 @@ class CriticalFigure:
     Raises:
         TypeError: if a number is no int.
         ValueError: if there is neither ``output_dir`` nor ``summary_writer``, or ``interval`` is below 1.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> from monai.handlers import from_engine
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> batch = {name: torch.ones(1, 1, 16, 16) for name in ("image", "pred", "label")}
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> transforms = from_engine("image"), from_engine(["pred", "label"])
+        >>> CriticalFigure(*transforms, output_dir=folder.name).attach(evaluator)
+        >>> state = evaluator.run([batch])
+        >>> [path.name for path in Path(folder.name).iterdir()]
+        ['critical_0001.png']
+        >>> folder.cleanup()
     """
 
     def __init__(

@@ -39,6 +39,15 @@ class LossWeightSchedule:
     Raises:
         TypeError: if a number is none, or ``loss`` has no such number.
         ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0, or the loss refuses a value.
+
+    Example:
+        >>> from ignite.engine import Engine
+        >>> from monai_topoloss.losses import SupervoxelLoss
+        >>> loss = SupervoxelLoss(alpha=0)
+        >>> trainer = Engine(lambda engine, batch: loss.alpha)
+        >>> LossWeightSchedule(loss, value=0.5, start_epoch=3).attach(trainer)
+        >>> trainer.run([0], max_epochs=2).output, trainer.run([0], max_epochs=3).output
+        (0.0, 0.5)
     """
 
     def __init__(

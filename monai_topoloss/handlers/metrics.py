@@ -40,6 +40,15 @@ class CenterlineDice(IgniteMetricHandler):
         score: see the metric.
         method: see the metric.
         backend: see the metric.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> CenterlineDice().attach(evaluator, "cldice")
+        >>> mask = torch.ones(1, 2, 8, 8)
+        >>> evaluator.run([(mask, mask)]).metrics["cldice"]
+        1.0
     """
 
     def __init__(
@@ -78,6 +87,15 @@ class BettiError(IgniteMetricHandler):
         patch_size: see the metric.
         stride: see the metric.
         backend: see the metric.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> BettiError().attach(evaluator, "betti_error")
+        >>> mask = torch.ones(1, 2, 8, 8)
+        >>> evaluator.run([(mask, mask)]).metrics["betti_error"]
+        0.0
     """
 
     def __init__(
@@ -118,6 +136,15 @@ class CriticalError(IgniteMetricHandler):
         kind: see the metric.
         connectivity: see the metric.
         backend: see the metric.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> CriticalError().attach(evaluator, "critical_error")
+        >>> mask = torch.ones(1, 2, 8, 8)
+        >>> evaluator.run([(mask, mask)]).metrics["critical_error"]
+        0.0
     """
 
     def __init__(
@@ -156,6 +183,15 @@ class VariationOfInformation(IgniteMetricHandler):
         foreground_only: see the metric.
         connectivity: see the metric.
         backend: see the metric.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> VariationOfInformation().attach(evaluator, "voi")
+        >>> mask = torch.ones(1, 1, 8, 8)
+        >>> evaluator.run([(mask, mask)]).metrics["voi"]
+        0.0
     """
 
     def __init__(
@@ -198,6 +234,15 @@ class AdaptedRandError(IgniteMetricHandler):
         foreground_only: see the metric.
         connectivity: see the metric.
         backend: see the metric.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> AdaptedRandError().attach(evaluator, "are")
+        >>> mask = torch.ones(1, 1, 8, 8)
+        >>> evaluator.run([(mask, mask)]).metrics["are"]
+        0.0
     """
 
     def __init__(

@@ -15,6 +15,22 @@ class RestoreLabel:
     `monai_topoloss.engines.PrepareBatchSkeleton` makes the target a pair. This handler, in ``train_handlers``, unpacks
     it as soon as the loss has been computed, before decollation, postprocessing and metrics see the output. In an
     evaluator, which has no loss, it does so after the forward pass.
+
+    Example:
+        >>> import torch
+        >>> from monai.engines import SupervisedTrainer
+        >>> from monai_topoloss import PrepareBatchSkeleton, SkeletonRecallLoss
+        >>> network = torch.nn.Conv2d(1, 1, 1)
+        >>> image, label = torch.rand(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+        >>> trainer = SupervisedTrainer(
+        ...     device="cpu", max_epochs=1, network=network, optimizer=torch.optim.SGD(network.parameters(), 0.1),
+        ...     train_data_loader=[{"image": image, "label": label, "label_skeleton": label}],
+        ...     loss_function=SkeletonRecallLoss(sigmoid=True), prepare_batch=PrepareBatchSkeleton(),
+        ...     train_handlers=[RestoreLabel()],
+        ... )
+        >>> trainer.run()
+        >>> trainer.state.output[0]["label"].shape
+        torch.Size([1, 8, 8])
     """
 
     def attach(self, engine: Workflow) -> None:

@@ -35,6 +35,12 @@ class Skeletonize(Transform):
     Args:
         method: ``"zhang"`` (2-D), ``"lee"`` or ``"lee_skimage"``, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the image.
+
+    Example:
+        >>> import torch
+        >>> skeleton = Skeletonize()(torch.ones(1, 5, 9))
+        >>> skeleton.shape, skeleton.dtype, bool(skeleton.sum() < 45)
+        (torch.Size([1, 5, 9]), torch.float32, True)
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
@@ -81,6 +87,15 @@ class TubedSkeletonize(Transform):
         ignore_index: an id that is background here; give the loss the same.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the label.
+
+    Example:
+        >>> import torch
+        >>> label = torch.zeros(1, 32, 32, dtype=torch.uint8)
+        >>> label[:, 8:24] = 1
+        >>> label[:, :, 16:] *= 2  # another class
+        >>> tube = TubedSkeletonize(radius=2)(label)
+        >>> tube.unique().tolist(), bool(((tube == 0) | (tube == label)).all())
+        ([0, 1, 2], True)
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
@@ -134,6 +149,16 @@ class CriticalComponents(Transform):
         connectivity: in how many axes at once neighbours may differ. Default: all.
         ignore_index: a value of the label where nothing counts.
         backend: where to compute, ``"auto"`` follows the prediction.
+
+    Example:
+        >>> import torch
+        >>> label = torch.zeros(1, 3, 9)
+        >>> label[0, 1] = 1
+        >>> prediction = label.clone()
+        >>> prediction[0, 1, 4] = 0  # breaks the line
+        >>> splits, merges = CriticalComponents()(prediction, label)
+        >>> int(splits.sum()), int(merges.sum())
+        (1, 0)
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012

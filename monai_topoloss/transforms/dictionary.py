@@ -57,6 +57,11 @@ class Skeletonized(_Derived):
         method: see `Skeletonize`.
         backend: see `Skeletonize`.
         allow_missing_keys: do not raise if a key is missing.
+
+    Example:
+        >>> import torch
+        >>> sorted(Skeletonized(keys="label")({"label": torch.ones(1, 8, 8)}))
+        ['label', 'label_skeleton']
     """
 
     backend = Skeletonize.backend

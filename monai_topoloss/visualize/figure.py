@@ -67,6 +67,16 @@ def plot_critical(
         ImportError: if matplotlib is not installed.
         TypeError: see `critical_overlay`.
         ValueError: see `critical_overlay`; or if ``zooms`` is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> label = np.zeros((16, 32), dtype=bool)
+        >>> label[8, 2:-2] = True
+        >>> prediction = label.copy()
+        >>> prediction[8, 15] = False
+        >>> figure = plot_critical(prediction, label)
+        >>> type(figure).__name__
+        'Figure'
     """
     make_figure, has_matplotlib = optional_import("matplotlib.figure", name="Figure")
     if not has_matplotlib:
