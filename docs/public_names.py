@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 _PACKAGES = {
@@ -67,4 +68,5 @@ def _page(path: str, name: str, value: object) -> str:
 
 def _summary(value: object) -> str:
     doc = inspect.getdoc(value) if callable(value) else ""
-    return (doc or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+    summary = (doc or "").split("\n\n")[0].replace("\n", " ")
+    return re.sub(r":math:`([^`]*)`", r"$\1$", summary).replace("|", "\\vert " if ":math:" in summary else "\\|")
