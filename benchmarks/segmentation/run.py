@@ -1,0 +1,82 @@
+"""Train the same network with different losses on real images, and measure what stays connected.
+
+python benchmarks/segmentation/run.py --root ../shared/data --data topomortar --seeds 0 1 2
+python benchmarks/segmentation/report.py
+
+A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for each
+image, in results/DATA/ARM/SEED_SECTION.csv; predictions and checkpoints go to --work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+import data
+from train import ARMS, HERE, Run, evaluate, make_training_set, read_arm
+
+COLUMNS = ("case", "group", "dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")
+
+
+def main() -> None:
+    """Run what is not there yet."""
+    args = parse_arguments()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    overrides = dict(override.split("=", 1) for override in args.set)
+    for seed in args.seeds:
+        for arm in args.arms:
+            folder = args.results / args.data / (arm + "".join(f",{override}" for override in args.set))
+            paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
+            if all(path.is_file() for path in paths.values()):
+                continue
+            start = time.perf_counter()
+            parser = read_arm(arm, {key: json.loads(value) for key, value in overrides.items()})
+            dataset = make_training_set(args.data, args.root, parser, args.cases)
+            run = Run(parser, seed, dataset, torch.device(args.device))
+            run.train(args.work / folder.relative_to(args.results) / f"{seed}.pt")
+            for section, path in paths.items():
+                write(path, evaluate(run, args.data, args.root, section, args.cases), args.work, args.results)
+            print(f"{folder.name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def write(path: Path, rows: list[dict[str, object]], work: Path, results: Path) -> None:
+    """Write a CSV file, and the predictions beside the checkpoint."""
+    masks = work / path.relative_to(results).with_suffix("")
+    masks.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        Image.fromarray(row.pop("mask") * 255).save(masks / f"{row['case']}.png")  # type: ignore[operator]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".part").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+    path.with_suffix(".part").replace(path)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
+    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sections", nargs="+", choices=data.SECTIONS[1:], default=["validation", "test"])
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="override configuration, for tuning")
+    parser.add_argument("--cases", type=int, help="use only the first images of each section")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--work", type=Path, default=Path("segmentation_work"))
+    parser.add_argument("--threads", type=int, help="of PyTorch")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

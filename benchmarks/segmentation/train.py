@@ -1,0 +1,150 @@
+"""Trains and evaluates one arm on one data set with one seed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.data import CacheDataset
+from monai.inferers import SlidingWindowInferer
+from monai.metrics import DiceMetric, HausdorffDistanceMetric
+from monai.utils import set_determinism
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+import data
+from monai_topoloss.metrics import (
+    compute_adapted_rand_error,
+    compute_betti_error,
+    compute_centerline_dice,
+    compute_critical_error,
+    compute_variation_of_information,
+)
+
+HERE = Path(__file__).parent
+ARMS = ("dice_ce", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5", "supervoxel_0.8", "recall_supervoxel")
+
+
+def read_arm(arm: str, overrides: dict[str, Any] | None = None) -> ConfigParser:
+    """Read the configuration of an arm."""
+    parser = ConfigParser()
+    parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
+    parser.update(overrides or {})
+    return parser
+
+
+class Run:
+    """A training that can be interrupted: what an epoch does depends on its number, the seed and the weights alone."""
+
+    def __init__(self, parser: ConfigParser, seed: int, dataset: Dataset[Any], device: torch.device) -> None:
+        self.parser = parser
+        self.seed = seed
+        self.device = device
+        self.dataset = dataset
+        set_determinism(seed)
+        parser["network"] = parser.get_parsed_content("network").to(device)
+        self.network: torch.nn.Module = parser["network"]
+        self.loss = parser.get_parsed_content("loss")
+        self.optimizer = parser.get_parsed_content("optimizer")
+        self.scheduler = parser.get_parsed_content("scheduler")
+        self.handlers = parser.get_parsed_content("handlers")
+        self.uses_skeleton = parser.get_parsed_content("uses_skeleton")
+        self.steps = parser.get_parsed_content("steps_per_epoch")
+        self.epochs = parser.get_parsed_content("epochs")
+        self.batch_size = parser.get_parsed_content("batch_size")
+        self.epoch = 0  # how many are done
+
+    def train(self, checkpoint: Path | None = None) -> None:
+        """Train until the end, from the checkpoint on if there is one, and keep one after each epoch."""
+        if checkpoint is not None and checkpoint.is_file():
+            self.load(checkpoint)
+        while self.epoch < self.epochs:
+            self.train_epoch()
+            if checkpoint is not None:
+                self.save(checkpoint)
+
+    def train_epoch(self) -> float:
+        """Train an epoch, and return its mean loss."""
+        set_determinism(10_000 * (self.seed + 1) + self.epoch)
+        self.dataset.transform.set_random_state(10_000 * (self.seed + 1) + self.epoch)  # type: ignore[attr-defined]
+        for handler in self.handlers:
+            setattr(handler.loss, handler.attribute, handler.at(self.epoch + 1))
+        sampler = RandomSampler(self.dataset, replacement=True, num_samples=self.steps * self.batch_size)  # type: ignore[arg-type]
+        losses = []
+        self.network.train()
+        for batch in DataLoader(self.dataset, self.batch_size, sampler=sampler):
+            losses.append(self.step(batch))
+        self.scheduler.step()
+        self.epoch += 1
+        return float(np.mean(losses))
+
+    def step(self, batch: dict[str, Tensor]) -> float:
+        """Take a step, and return the loss."""
+        image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "label_skeleton"))
+        self.optimizer.zero_grad(set_to_none=True)
+        value = self.loss(self.network(image), (label, skeleton) if self.uses_skeleton else label)
+        value.backward()
+        self.optimizer.step()
+        return float(value.detach())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        states = (self.network.state_dict(), self.optimizer.state_dict(), self.scheduler.state_dict())
+        torch.save((self.epoch, *states), path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        self.epoch, network, optimizer, scheduler = torch.load(path, map_location=self.device)
+        self.network.load_state_dict(network)
+        self.optimizer.load_state_dict(optimizer)
+        self.scheduler.load_state_dict(scheduler)
+
+
+def make_training_set(name: str, root: Path, parser: ConfigParser, cases: int | None = None) -> CacheDataset:
+    """Make the training set of a data set; skeletons are made once."""
+    transform = data.augment(parser.get_parsed_content("patch_size"))
+    return CacheDataset(data.list_cases(name, root, "training")[:cases], transform, progress=False)
+
+
+@torch.no_grad()
+def evaluate(run: Run, name: str, root: Path, section: str, cases: int | None = None) -> list[dict[str, Any]]:
+    """Measure each image of a section; ``"mask"`` is the prediction."""
+    run.network.eval()
+    inferer = SlidingWindowInferer(run.parser.get_parsed_content("patch_size"), sw_batch_size=4, overlap=0.25)
+    rows = []
+    for case in data.list_cases(name, root, section)[:cases]:
+        item = data.load()(case)
+        logits = inferer(item["image"].as_tensor()[None].to(run.device), run.network)
+        mask = logits.argmax(dim=1, keepdim=True).cpu()
+        rows.append({"case": case["case"], "group": case["group"], **measure(mask, item["label"].as_tensor()[None])})
+        rows[-1]["mask"] = mask[0, 0].numpy().astype(np.uint8)
+    return rows
+
+
+def measure(mask: Tensor, label: Tensor) -> dict[str, float]:
+    """Measure a mask ``(1, 1, H, W)`` against its label."""
+    values = {
+        "dice": DiceMetric()(mask, label),
+        "cldice": compute_centerline_dice(mask, label),
+        "betti0": compute_betti_error(mask, label, kind=0),
+        "betti1": compute_betti_error(mask, label, kind=1),
+        "splits": compute_critical_error(mask, label, kind="splits"),
+        "merges": compute_critical_error(mask, label, kind="merges"),
+        "voi": compute_variation_of_information(mask, label),  # of connected components
+        "are": compute_adapted_rand_error(mask, label),
+        "hd95": HausdorffDistanceMetric(percentile=95)(mask, label),
+    }
+    return {key: float(torch.as_tensor(value).float().mean()) for key, value in values.items()}
+
+
+def time_epoch(run: Run) -> float:
+    """Return the seconds that a step takes in the next epoch."""
+    start = time.perf_counter()
+    run.train_epoch()
+    return (time.perf_counter() - start) / run.steps
