@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -23,6 +24,17 @@ def test_public_names():
     for name in monai_topoloss.__all__:
         assert getattr(monai_topoloss, name).__doc__
     assert sorted(monai_topoloss.__all__) == sorted(set(monai_topoloss.__all__))
+
+
+@pytest.mark.parametrize(
+    "package", ["transforms", "losses", "metrics", "engines", "handlers", "topology", "visualize", "datasets"]
+)
+def test_every_public_name_has_an_example(package):
+    module = importlib.import_module(f"monai_topoloss.{package}")
+    for name in module.__all__:
+        value = getattr(module, name)
+        if not (isinstance(value, type) and issubclass(value, tuple)):  # results of functions
+            assert ">>> " in value.__doc__, name
 
 
 def test_version():

@@ -3,8 +3,8 @@
 python benchmarks/segmentation/run.py --root ../shared/data --data topomortar --seeds 0 1 2
 python benchmarks/segmentation/report.py
 
-A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for each
-image, in results/DATA/ARM/SEED_SECTION.csv; predictions and checkpoints go to --work.
+A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for
+each image, in results/DATA/ARM/SEED_SECTION.csv; predictions and checkpoints go to --work.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import json
 import time
 from pathlib import Path
 
+import data
 import torch
 from PIL import Image
-
-import data
 from train import ARMS, HERE, Run, evaluate, make_training_set, read_arm
 
 COLUMNS = ("case", "group", "dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import data
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
@@ -16,7 +17,6 @@ from monai.utils import set_determinism
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-import data
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
     compute_betti_error,
@@ -74,10 +74,8 @@ class Run:
         for handler in self.handlers:
             setattr(handler.loss, handler.attribute, handler.at(self.epoch + 1))
         sampler = RandomSampler(self.dataset, replacement=True, num_samples=self.steps * self.batch_size)  # type: ignore[arg-type]
-        losses = []
         self.network.train()
-        for batch in DataLoader(self.dataset, self.batch_size, sampler=sampler):
-            losses.append(self.step(batch))
+        losses = [self.step(batch) for batch in DataLoader(self.dataset, self.batch_size, sampler=sampler)]
         self.scheduler.step()
         self.epoch += 1
         return float(np.mean(losses))
