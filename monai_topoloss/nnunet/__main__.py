@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata
 
@@ -57,5 +58,5 @@ def _export(arguments: list[str], usage: str) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-elif __name__ == "__mp_main__":
-    register()  # one of the processes that nnU-Net starts, one for each GPU: they look for the trainer again
+elif __name__ == "__mp_main__" and "MASTER_ADDR" in os.environ:
+    register()  # nnU-Net has set that to start a process for each GPU, which looks for the trainer again

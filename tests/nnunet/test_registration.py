@@ -53,6 +53,10 @@ def test_processes_that_nnunet_starts_find_the_trainers(monkeypatch):
     stock = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
     for name in nnunet.TRAINERS:
         monkeypatch.delattr(stock, name, raising=False)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    runpy.run_module("monai_topoloss.nnunet.__main__", run_name="__mp_main__")
+    assert not any(hasattr(stock, name) for name in nnunet.TRAINERS)  # others than those for GPUs need no trainers
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
     runpy.run_module("monai_topoloss.nnunet.__main__", run_name="__mp_main__")
     for name in nnunet.TRAINERS:
         assert issubclass(getattr(stock, name), stock.nnUNetTrainer)
