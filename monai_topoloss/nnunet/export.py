@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import shutil
 from pathlib import Path
 
 import torch
 
-from monai_topoloss.nnunet.registration import check_version
+from monai_topoloss.nnunet.registration import register
 
 __all__ = ["export_model"]
 
@@ -15,7 +18,7 @@ _STOCK = "nnUNetTrainer"
 
 
 def export_model(source: str | Path, destination: str | Path) -> list[Path]:
-    """Copy a trained model so that it needs nothing but nnU-Net, for prediction and for further training.
+    """Copy a trained model so that it needs nothing but nnU-Net, to predict, and to train on with nnU-Net's optimizer.
 
     The losses leave no trace in a network: only the trainer's name in the checkpoints has to change.
 
@@ -31,20 +34,21 @@ def export_model(source: str | Path, destination: str | Path) -> list[Path]:
         ImportError: if nnunetv2 is not installed or too old.
         FileExistsError: if ``destination`` exists.
         FileNotFoundError: if ``source`` has no checkpoints.
-        ValueError: if the network is not the one that nnU-Net's own trainer builds.
+        ValueError: if nnU-Net's own trainer would build another network.
     """
-    check_version()
+    register()
     source, destination = Path(source), Path(destination)
     names = sorted(path.relative_to(source) for path in source.glob("fold_*/checkpoint_*.pth"))
-    if not names:
-        raise FileNotFoundError(
-            f"Expected the folder of a trained model, got {source} without fold_*/checkpoint_*.pth."
-        )
-    shutil.copytree(source, destination)
+    missing = [name for name in ("plans.json", "dataset.json") if not (source / name).is_file()]
+    missing += [] if names else ["fold_*/checkpoint_*.pth"]
+    if missing:
+        raise FileNotFoundError(f"Expected the folder of a trained model, got {source} without {missing[0]}.")
+    destination.mkdir(parents=True)
     try:
+        shutil.copytree(source, destination, dirs_exist_ok=True)
         for name in names:
             _rename_trainer(destination / name)
-            _check_network(destination, name)
+            _check_weights(destination, name)
     except BaseException:
         shutil.rmtree(destination)
         raise
@@ -54,20 +58,27 @@ def export_model(source: str | Path, destination: str | Path) -> list[Path]:
 def _rename_trainer(path: Path) -> None:
     # nnU-Net's checkpoints hold more than tensors; they are the user's own.
     checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+    _check_architecture(checkpoint["trainer_name"])
     checkpoint["trainer_name"] = _STOCK
     torch.save(checkpoint, path)
 
 
-def _check_network(model: Path, name: Path) -> None:
-    """Check that nnU-Net, on its own, can load a checkpoint."""
+def _check_architecture(name: str) -> None:
+    """Check that a trainer, as far as it can be found, builds the network that nnU-Net's own does."""
+    theirs = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+    trainer = getattr(theirs, name, theirs.nnUNetTrainer)
+    if trainer.build_network_architecture is not theirs.nnUNetTrainer.build_network_architecture:
+        raise ValueError(f"Expected a network as {_STOCK} builds it, got {name}, which builds another.")
+
+
+def _check_weights(model: Path, name: Path) -> None:
+    """Check that nnU-Net's own trainer can load a checkpoint."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False)
     fold = name.parent.name.removeprefix("fold_")
     try:
-        predictor.initialize_from_trained_model_folder(str(model), (fold,), name.name)
+        with contextlib.redirect_stdout(io.StringIO()):
+            predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False)
+            predictor.initialize_from_trained_model_folder(str(model), (fold,), name.name)
     except RuntimeError as error:
-        raise ValueError(
-            f"Expected the network of nnU-Net's own trainer, got another one in {name}, which needs the trainer that"
-            " built it."
-        ) from error
+        raise ValueError(f"Expected weights of a network as {_STOCK} builds it, got others in {name}.") from error

@@ -21,6 +21,7 @@ class ExtendedLoss(nn.Module):
         supervoxel: gets the label.
         recall_weight: of the recall.
         regions: how many channels of regions there are; 0 for a map of class ids.
+        num_plain: how many channels nnU-Net's own target has.
         num_skeletons: how many of the target's last channels are the skeleton.
     """
 
@@ -32,6 +33,7 @@ class ExtendedLoss(nn.Module):
         supervoxel: SupervoxelLoss | None,
         recall_weight: float,
         regions: int,
+        num_plain: int,
         num_skeletons: int,
     ) -> None:
         super().__init__()
@@ -40,10 +42,15 @@ class ExtendedLoss(nn.Module):
         self.supervoxel = supervoxel
         self.recall_weight = recall_weight
         self.regions = regions
+        self.num_plain = num_plain
         self.num_skeletons = num_skeletons
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the sum of the terms."""
+        """Return the sum of the terms.
+
+        Raises:
+            ValueError: if the target has not the channels that the loss was built for.
+        """
         plain, skeleton = self.split(target)
         label = plain
         if self.regions:
@@ -53,11 +60,16 @@ class ExtendedLoss(nn.Module):
         total: Tensor = self.loss(input, plain)
         if self.recall is not None and self.recall_weight:
             total = total + self.recall_weight * self.recall(input, (label, skeleton))
-        if self.supervoxel is not None and self.supervoxel.alpha:
+        if self.supervoxel is not None and self.supervoxel.alpha and total.isfinite():  # or else the step is skipped
             total = total + self.supervoxel(input, label)
         return total
 
     def split(self, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return nnU-Net's target and the skeleton."""
-        plain = target.shape[1] - self.num_skeletons
-        return target[:, :plain], target[:, plain:]
+        if target.shape[1] != self.num_plain + self.num_skeletons:
+            raise ValueError(
+                f"Expected {self.num_plain} channels of segmentation and {self.num_skeletons} of skeletons, got"
+                f" {target.shape[1]} in all. The trainer's transforms and its loss have to agree: set its attributes in"
+                " the class, and put TopologyTrainerMixin before a class that has transforms of its own."
+            )
+        return target[:, : self.num_plain], target[:, self.num_plain :]

@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -42,15 +43,27 @@ def register() -> None:
 
 
 def _import_all(folder: str) -> Iterator[Any]:
-    """Yield the modules of a folder, as nnU-Net imports them from 2.8 on."""
-    if not Path(folder).is_dir() or not folder:
+    """Yield the modules of a folder, and forget them, as nnU-Net does from 2.8 on: another may have the same names."""
+    if not folder or not Path(folder).is_dir():
         return
+    before = set(sys.modules)
     sys.path.insert(0, folder)
     try:
-        for module in pkgutil.walk_packages([folder]):
-            yield importlib.import_module(module.name)
+        for module in pkgutil.walk_packages([folder], onerror=lambda name: _warn_of(folder, name)):
+            try:
+                yield importlib.import_module(module.name)
+            except Exception:  # noqa: BLE001 -- whatever it is that a file raises, another may have the trainer
+                _warn_of(folder, module.name)
     finally:
         sys.path.remove(folder)
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+                del sys.modules[name]
+
+
+def _warn_of(folder: str, name: str) -> None:
+    error = sys.exc_info()[1]
+    warnings.warn(f"No trainers from {name!r} in {folder}: {type(error).__name__}: {error}", stacklevel=3)
 
 
 def check_version() -> None:

@@ -14,6 +14,7 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from monai_topoloss._checks import check_int, check_share, check_weight
 from monai_topoloss.losses import SkeletonRecallLoss, SupervoxelLoss
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
@@ -30,7 +31,7 @@ __all__ = [
 class TopologyTrainerMixin:
     """Skeleton Recall and the supervoxel loss for any trainer of nnU-Net that has the stock targets.
 
-    Its class attributes are the settings; put it before the trainer::
+    Its class attributes are the settings, read when transforms and loss are built. Put it before the trainer::
 
         class Mine(TopologyTrainerMixin, nnUNetTrainerNoMirroring):
             recall_weight = 0.5
@@ -46,6 +47,7 @@ class TopologyTrainerMixin:
     supervoxel_start = 0.2  # share of the epochs before the supervoxel loss begins
 
     def _build_loss(self: Any) -> torch.nn.Module:
+        self._check_settings()
         loss: Any = super()._build_loss()  # type: ignore[misc]
         result: torch.nn.Module = loss
         if isinstance(loss, DeepSupervisionWrapper):
@@ -57,6 +59,12 @@ class TopologyTrainerMixin:
         else:
             result = self._extend(loss)
         return result
+
+    def _check_settings(self: Any) -> None:
+        check_weight("recall_weight", self.recall_weight)
+        check_int("skeleton_radius", self.skeleton_radius, minimum=0)
+        for name in ("supervoxel_alpha", "supervoxel_beta", "supervoxel_start"):
+            check_share(name, getattr(self, name))
 
     def _extend(self: Any, loss: torch.nn.Module) -> ExtendedLoss:
         """Add terms to the loss of one output."""
@@ -83,6 +91,7 @@ class TopologyTrainerMixin:
             supervoxel=supervoxel,
             recall_weight=self.recall_weight,
             regions=regions,
+            num_plain=regions + manager.has_ignore_label if regions else 1,
             num_skeletons=(regions or 1) if self.recall_weight else 0,
         )
 
@@ -104,7 +113,7 @@ class TopologyTrainerMixin:
         return self._with_skeleton(super().get_validation_transforms(*args, **kwargs))  # type: ignore[misc]
 
     def _with_skeleton(self: Any, transforms: ComposeTransforms) -> ComposeTransforms:
-        """Add the skeleton, in place of nnU-Net's downsampling or last."""
+        """Add the skeleton last, and low resolutions with it instead of nnU-Net's."""
         scales = self._get_deep_supervision_scales()
         if not self.recall_weight and (scales is None or not self.supervoxel_alpha):
             return transforms
@@ -128,15 +137,16 @@ class TopologyTrainerMixin:
 
     def validation_step(self: Any, batch: dict[str, Any]) -> dict[str, Any]:
         """Compute the loss on all of the target, and nnU-Net's pseudo Dice on what it knows."""
-        split, whole, loss = self._one_output_loss().split, batch["target"], self.loss
-        parts = whole if isinstance(whole, list) else [whole]
-        plain = [split(part)[0] for part in parts]
-        on_device = [part.to(self.device, non_blocking=True) for part in parts]
-        self.loss = lambda output, _: loss(output, on_device if isinstance(whole, list) else on_device[0])
+        split, loss, whole = self._one_output_loss().split, self.loss, batch["target"]
+        if isinstance(whole, list):
+            whole = [part.to(self.device, non_blocking=True) for part in whole]
+            plain = [split(part)[0] for part in whole]
+        else:
+            whole = whole.to(self.device, non_blocking=True)
+            plain = split(whole)[0]
+        self.loss = lambda output, _: loss(output, whole)  # nnU-Net changes the plain target, but not before
         try:
-            result: dict[str, Any] = super().validation_step(  # type: ignore[misc]
-                {**batch, "target": plain if isinstance(whole, list) else plain[0]}
-            )
+            result: dict[str, Any] = super().validation_step({**batch, "target": plain})  # type: ignore[misc]
         finally:
             self.loss = loss
         return result

@@ -18,6 +18,7 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
     """Append the tubed skeleton to a segmentation, and make one of both for each output of deep supervision.
 
     The low resolutions keep structures connected along their skeleton; nnU-Net's nearest neighbours break thin ones.
+    What is ignored stays so.
 
     Args:
         scales: of the outputs along each axis; None for a single one.
@@ -56,9 +57,18 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
         for scale in self.scales:
             factors = scale if isinstance(scale, Sequence) else [scale] * len(spatial)
             size = [round(length * factor) for length, factor in zip(spatial, factors, strict=True)]
-            small, tube = downsample_target(label[None], skeleton[None], size, exclusive=not self.regions)
-            results.append(self._join(small[0], _nearest(ignored, size), tube[0]))
+            results.append(self._downsample(label, ignored, skeleton, size))
         return results
+
+    def _downsample(self, label: Tensor, ignored: Tensor, skeleton: Tensor, size: Sequence[int]) -> Tensor:
+        (small,), (tube,) = downsample_target(label[None], skeleton[None], size, exclusive=not self.regions)
+        unknown = _nearest(ignored, size)
+        if len(unknown):
+            tube = tube.masked_fill(unknown.amax(dim=0) != 0, 0)
+        elif self.ignore_label is not None and not self.regions:  # a skeleton must not grow into what is ignored
+            outside = _nearest((label == self.ignore_label).to(label.dtype), size) != 0
+            small, tube = small.masked_fill(outside, self.ignore_label), tube.masked_fill(outside, 0)
+        return self._join(small, unknown, tube)
 
     def _join(self, label: Tensor, ignored: Tensor, skeleton: Tensor) -> Tensor:
         return torch.cat([label, ignored, skeleton] if self.append else [label, ignored])

@@ -33,8 +33,9 @@ def load(path):
     return torch.load(path, weights_only=False)
 
 
-def test_only_the_name_of_the_trainer_changes(model, tmp_path):
+def test_only_the_name_of_the_trainer_changes(model, tmp_path, capsys):
     (written,) = nnunet.export_model(model, tmp_path / "new")
+    assert capsys.readouterr().out == ""
     assert written == tmp_path / "new" / "fold_0" / "checkpoint_final.pth"
     before, after = load(model / "fold_0" / "checkpoint_final.pth"), load(written)
     assert before.pop("trainer_name") == "nnUNetTrainerSkeletonRecall"
@@ -50,9 +51,24 @@ def test_another_network_is_refused(model, tmp_path):
     checkpoint = load(path)
     checkpoint["network_weights"]["mine"] = torch.zeros(1)
     torch.save(checkpoint, path)
-    with pytest.raises(ValueError, match=r"got another one in fold_0/checkpoint_final.pth"):
+    with pytest.raises(ValueError, match=r"got others in fold_0/checkpoint_final.pth"):
         nnunet.export_model(model, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_another_architecture_is_refused(model, tmp_path, monkeypatch):
+    stock = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+
+    class Mine(stock.nnUNetTrainer):
+        @staticmethod
+        def build_network_architecture(*_):
+            raise NotImplementedError
+
+    monkeypatch.setattr(stock, "Mine", Mine, raising=False)
+    path = model / "fold_0" / "checkpoint_final.pth"
+    torch.save(load(path) | {"trainer_name": "Mine"}, path)
+    with pytest.raises(ValueError, match="got Mine, which builds another"):
+        nnunet.export_model(model, tmp_path / "new")
 
 
 def test_nothing_is_overwritten(model, tmp_path):
@@ -73,7 +89,7 @@ def test_on_the_command_line(model, tmp_path, monkeypatch, capsys):
     assert (code, printed.out.splitlines()[-1]) == (0, str(new / "fold_0" / "checkpoint_final.pth"))
     for arguments, expected, message in [
         ((model, new), 1, "File exists"),
-        ((tmp_path, tmp_path / "newer"), 1, "without fold_"),
+        ((tmp_path, tmp_path / "newer"), 1, "without plans.json"),
         ((model,), 2, "usage"),
     ]:
         code, printed = run(*arguments)

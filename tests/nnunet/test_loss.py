@@ -32,16 +32,27 @@ def test_label_map(module):
     plain = DiceCESkeletonRecallLoss(lambda_recall=0, **options)
     loss = module.ExtendedLoss(
         lambda input, target: plain(input, (target, skeleton)),
-        recall=SkeletonRecallLoss(**options), supervoxel=None, recall_weight=0.5, regions=0, num_skeletons=1,
+        recall=SkeletonRecallLoss(**options), supervoxel=None, recall_weight=0.5, regions=0, num_plain=1,
+        num_skeletons=1,
     )  # fmt: skip
     found = loss(logits, torch.cat([label, skeleton], dim=1))
     expected = DiceCESkeletonRecallLoss(lambda_recall=0.5, **options)(logits, (label, skeleton))
     torch.testing.assert_close(found, expected)
     supervoxel = SupervoxelLoss(softmax=True)
     loss = module.ExtendedLoss(
-        lambda input, _: input.sum(), recall=None, supervoxel=supervoxel, recall_weight=0, regions=0, num_skeletons=0
+        lambda input, _: input.sum(),
+        recall=None,
+        supervoxel=supervoxel,
+        recall_weight=0,
+        regions=0,
+        num_plain=1,
+        num_skeletons=0,
     )
     torch.testing.assert_close(loss(logits, label), logits.sum() + supervoxel(logits, label))
+    with pytest.raises(ValueError, match="Expected 1 channels of segmentation and 0 of skeletons, got 2 in all"):
+        loss(logits, torch.cat([label, label], dim=1))
+    broken = torch.full_like(logits, torch.nan)  # as half types may give; nnU-Net skips such a step
+    assert loss(broken, label).isnan()
     supervoxel.alpha = 0
     torch.testing.assert_close(loss(logits, label), logits.sum())
 
@@ -55,7 +66,8 @@ def test_regions_ignore_what_a_channel_marks(module):
     loss = module.ExtendedLoss(
         lambda input, plain: input.sum() * 0 + plain.shape[1],
         recall=SkeletonRecallLoss(sigmoid=True, ignore_index=module.IGNORED),
-        supervoxel=SupervoxelLoss(ignore_index=module.IGNORED), recall_weight=1, regions=2, num_skeletons=2,
+        supervoxel=SupervoxelLoss(ignore_index=module.IGNORED), recall_weight=1, regions=2, num_plain=3,
+        num_skeletons=2,
     )  # fmt: skip
     logits = torch.randn(1, 2, 64, 72, requires_grad=True)
     value = loss(logits, torch.cat([target, skeleton], dim=1))

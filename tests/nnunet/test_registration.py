@@ -81,3 +81,23 @@ def test_trainers_in_folders(monkeypatch, tmp_path):
     assert sys.path == before
     for name in ("Mine", "Other"):
         delattr(stock, name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_folders_may_have_the_same_and_broken_files(monkeypatch, tmp_path):
+    pytest.importorskip("nnunetv2", reason="needs nnunetv2")
+    stock = importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+    source = "from monai_topoloss.nnunet.trainer import nnUNetTrainerSupervoxel\nclass {}(nnUNetTrainerSupervoxel): ..."
+    for name in ("First", "Second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "my_trainers.py").write_text(source.format(name))
+    (tmp_path / "First" / "broken.py").write_text("import not_installed")
+    (tmp_path / "First" / "wrong.py").write_text("1 +")
+    monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join([str(tmp_path / "First"), str(tmp_path / "Second")]))
+    with pytest.warns(UserWarning, match="No trainers from '(broken|wrong)' in .*First: ") as caught:
+        nnunet.register()
+    assert len(caught) == 2
+    assert stock.First is not stock.Second
+    assert "my_trainers" not in sys.modules
+    for name in ("First", "Second"):
+        delattr(stock, name)

@@ -198,6 +198,27 @@ def test_with_other_trainers_of_nnunet(module, name):
         assert np.isfinite(trainer.validation_step(make_batch(trainer, "labels"))["loss"])
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("recall_weight", -1), ("skeleton_radius", -1), ("supervoxel_alpha", 1.5), ("supervoxel_beta", -0.1),
+     ("supervoxel_start", 2)],
+)  # fmt: skip
+def test_bad_settings_are_told_about_at_once(name, value):
+    trainer = make_trainer(BOTH)
+    setattr(trainer, name, value)
+    with pytest.raises(ValueError, match=f"Expected `{name}`"):
+        trainer.initialize()
+
+
+def test_transforms_and_loss_that_disagree_are_told_about():
+    trainer = make_trainer(SUPERVOXEL)
+    trainer.initialize()
+    trainer.recall_weight = 1.0  # too late: the loss is there
+    trainer.on_train_epoch_start()
+    with pytest.raises(ValueError, match="The trainer's transforms and its loss have to agree"):
+        trainer.train_step(make_batch(trainer, "labels"))
+
+
 def test_a_replaced_loss_is_told_about():
     trainer = make_trainer(RECALL)
     trainer.initialize()

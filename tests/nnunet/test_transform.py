@@ -60,6 +60,24 @@ def test_a_thin_line_stays_whole_at_low_resolutions():
     assert betti_numbers((theirs[1][0] != 0).numpy())[0] != 1
 
 
+def test_ignored_voxels_stay_ignored_at_low_resolutions():
+    """Annotated rows alone, as in sparse annotation: the skeleton must not grow out of them."""
+    label = make_label()
+    sparse = torch.full_like(label, 3)
+    sparse[:, ::8] = label[:, ::8]
+    channels = torch.cat([label > 0, label == 2, sparse == 3])
+    scales = [1, 0.5, 0.25]
+    found = make(scales, regions=0, ignore_label=3, radius=2)(segmentation=sparse)["segmentation"]
+    regions = make(scales, regions=2, ignore_label=3, radius=2)(segmentation=channels)["segmentation"]
+    for scale, low, low_regions in zip(scales, found, regions, strict=True):
+        size = [round(n * scale) for n in label.shape[1:]]
+        ignored = torch.nn.functional.interpolate((sparse[None] == 3).float(), size, mode="nearest-exact")[0, 0] == 1
+        assert ((low[0] == 3) == ignored).all()
+        assert not low[1][ignored].any()
+        assert (low_regions[2] == ignored).all()
+        assert not low_regions[3:, ignored].any()
+
+
 @pytest.mark.parametrize("ignored", [True, False])
 def test_regions(ignored):
     label = make_label()
