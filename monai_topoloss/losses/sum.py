@@ -29,8 +29,8 @@ class SumLoss(nn.Module):
 
     Example:
         >>> from monai_topoloss.losses import DiceCESkeletonRecallLoss, SupervoxelLoss
-        >>> recall = DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True)
-        >>> loss = SumLoss([recall, SupervoxelLoss(softmax=True)], weights=[1.0, 0.5])
+        >>> recall = DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True, lambda_ce=0)
+        >>> loss = SumLoss([recall, SupervoxelLoss(softmax=True)])  # which brings the cross entropy
     """
 
     def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
