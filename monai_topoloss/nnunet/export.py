@@ -35,6 +35,12 @@ def export_model(source: str | Path, destination: str | Path) -> list[Path]:
         FileExistsError: if ``destination`` exists.
         FileNotFoundError: if ``source`` has no checkpoints.
         ValueError: if nnU-Net's own trainer would build another network.
+
+    Example:
+        >>> results = "nnUNet_results/Dataset001_Vessels"
+        >>> export_model(  # doctest: +SKIP
+        ...     f"{results}/nnUNetTrainerSkeletonRecall__nnUNetPlans__2d", f"{results}/nnUNetTrainer__nnUNetPlans__2d"
+        ... )
     """
     register()
     source, destination = Path(source), Path(destination)

@@ -20,7 +20,12 @@ _INSTALL = 'The trainers need nnunetv2 2.6.4 or newer, which `pip install "monai
 
 
 def trainer_directory() -> Path:
-    """Return the folder for ``nnUNet_extTrainer``, which holds nothing but a file that names the trainers."""
+    """Return the folder for ``nnUNet_extTrainer``, which holds nothing but a file that names the trainers.
+
+    Example:
+        >>> trainer_directory().name
+        'trainers'
+    """
     return Path(__file__).parent / "trainers"
 
 
@@ -29,6 +34,11 @@ def register() -> None:
 
     Raises:
         ImportError: if nnunetv2 is not installed or too old.
+
+    Example:
+        >>> register()  # doctest: +SKIP
+        >>> from nnunetv2.run.run_training import run_training  # doctest: +SKIP
+        >>> run_training("1", "2d", 0, "nnUNetTrainerSkeletonRecall")  # doctest: +SKIP
     """
     check_version()
     ours = importlib.import_module("monai_topoloss.nnunet.trainer")
