@@ -62,7 +62,7 @@ def test_another_architecture_is_refused(model, tmp_path, monkeypatch):
     class Mine(stock.nnUNetTrainer):
         @staticmethod
         def build_network_architecture(*_):
-            raise NotImplementedError
+            return None
 
     monkeypatch.setattr(stock, "Mine", Mine, raising=False)
     path = model / "fold_0" / "checkpoint_final.pth"
