@@ -21,8 +21,8 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
 
     `monai.losses.DeepSupervisionLoss` resamples labels by the nearest neighbour, which shatters thin structures, and
     takes neither pairs nor integer labels. Here the skeleton is made once at full resolution and pooled for each
-    output; the resampled label is set to the class of the pooled skeleton where there is one, so that the recall and the
-    other terms of the loss ask for the same. Labels of any dtype will do.
+    output; the resampled label is set to the class of the pooled skeleton where there is one, so that the recall and
+    the other terms of the loss ask for the same. Labels of any dtype will do.
 
     Args:
         loss: takes ``(input, (label, skeleton))``, such as `SkeletonRecallLoss` or `DiceCESkeletonRecallLoss`. Its

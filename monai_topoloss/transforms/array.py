@@ -74,8 +74,8 @@ class TubedSkeletonize(Transform):
     Where to put it in a ``Compose``:
 
     - *Before* random spatial transforms it runs once a case and is cached. While training, it costs only the
-      transforms of one more key, with ``mode="nearest"`` as for the label. A tube of radius 2 mostly
-      survives a nearest-neighbour rotation in one piece where the label is as wide; a bare skeleton (``radius=0``) is shattered.
+      transforms of one more key, with ``mode="nearest"`` as for the label. A tube of radius 2 mostly survives
+      a nearest-neighbour rotation in one piece where the label is as wide; a bare skeleton (``radius=0``) is shattered.
     - *After* them it costs one skeletonization a sample, and is the exact tube of the label that the network sees: use
       it with strong zooms and elastic deformations.
     - *Before* one-hot encoding: a one-hot label has no union of classes any more, so each channel, background included,
