@@ -8,6 +8,7 @@ from typing import Any
 from monai.transforms import (
     AsDiscreted,
     Compose,
+    EnsureTyped,
     LoadImaged,
     NormalizeIntensityd,
     RandAdjustContrastd,
@@ -52,8 +53,9 @@ def augment(patch_size: list[int]) -> Compose:
     keys = ["image", "label", "label_skeleton"]
     return Compose(
         [
-            load(),
+            *load().transforms,  # one by one: a Compose in a Compose counts as random, and would not be cached
             TubedSkeletonized("label"),
+            EnsureTyped(keys, track_meta=False),
             RandSpatialCropd(keys, roi_size=patch_size, random_size=False),
             RandFlipd(keys, prob=0.5, spatial_axis=0),
             RandRotate90d(keys, prob=0.75),

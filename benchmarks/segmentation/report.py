@@ -15,17 +15,22 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from train import ARMS, HERE, read_arm
 
+# title, whether more is better (1) or less (-1), digits
 METRICS = {
-    "dice": ("Dice", 1, 3), "cldice": ("clDice", 1, 3), "betti0": ("Betti-0 error", -1, 1),
-    "betti1": ("Betti-1 error", -1, 1), "splits": ("splits", -1, 1), "merges": ("merges", -1, 1),
-    "voi": ("VOI", -1, 3), "are": ("ARE", -1, 3), "hd95": ("HD95", -1, 1),
+    "dice": ("Dice", 1, 3), "cldice": ("clDice", 1, 3), "hd95": ("HD95", -1, 1), "voi": ("VOI", -1, 3),
+    "are": ("ARE", -1, 3), "betti0": ("Betti-0 error", -1, 1), "betti1": ("Betti-1 error", -1, 1),
+    "splits": ("splits", -1, 1), "merges": ("merges", -1, 1),
 }  # fmt: skip
+TABLES = (("dice", "cldice", "hd95", "voi", "are"), ("betti0", "betti1", "splits", "merges"))
+SHOWN = ("dice", "cldice", "betti0", "betti1", "splits", "merges")
 BASELINE = ARMS[0]
 PERMUTATIONS = 10_000
 
+Seeds = dict[int, list[dict[str, str]]]
+
 
 def main() -> None:
-    """Write results/DATA.md and results/DATA.png for each data set that has results."""
+    """Write DATA.md, DATA.png and DATA_tests.csv for each data set that has results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
@@ -33,15 +38,21 @@ def main() -> None:
     for name in data.DATA_SETS:
         tables = {arm: read(args.results / name / arm, args.section) for arm in ARMS}
         tables = {arm: table for arm, table in tables.items() if table}
-        if BASELINE in tables:
-            ending = "" if args.section == "test" else f"_{args.section}"
-            text = format_table(tables)
-            (args.results / f"{name}{ending}.md").write_text(text)
-            draw(tables, args.results / f"{name}{ending}.png", name)
-            print(f"{name}, {args.section}\n\n{text}")
+        if BASELINE not in tables:
+            continue
+        stem = name if args.section == "test" else f"{name}_{args.section}"
+        tests = compare(tables)
+        with (args.results / f"{stem}_tests.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("arm", "metric", "difference", "p"))
+            writer.writerows((*key, f"{difference:.6g}", f"{p:.6g}") for key, (difference, p) in tests.items())
+        text = format_tables(tables, tests, read_costs(args.results / f"{name}_cost.csv"))
+        (args.results / f"{stem}.md").write_text(text)
+        draw(tables, args.results / f"{stem}.png")
+        print(f"{name}, {args.section}\n\n{text}")
 
 
-def read(folder: Path, section: str) -> dict[int, list[dict[str, str]]]:
+def read(folder: Path, section: str) -> Seeds:
     """Read the rows of each seed."""
     tables = {}
     for path in sorted(folder.glob(f"*_{section}.csv")):
@@ -50,12 +61,12 @@ def read(folder: Path, section: str) -> dict[int, list[dict[str, str]]]:
     return tables
 
 
-def average(tables: dict[int, list[dict[str, str]]], metric: str) -> NDArray[np.float64]:
+def average(tables: Seeds, metric: str) -> NDArray[np.float64]:
     """Return the mean over images for each seed."""
     return np.array([np.nanmean([float(row[metric]) for row in rows]) for rows in tables.values()])
 
 
-def by_group(tables: dict[int, list[dict[str, str]]], metric: str) -> dict[str, float]:
+def by_group(tables: Seeds, metric: str) -> dict[str, float]:
     """Return the mean of each group of images, all seeds taken together."""
     groups = defaultdict(list)
     for rows in tables.values():
@@ -78,57 +89,82 @@ def permutation_test(difference: NDArray[np.float64]) -> float:
     return float((as_large + extra) / (len(signs) + extra))
 
 
-def format_table(tables: dict[str, dict[int, list[dict[str, str]]]]) -> str:
-    """Return a table: means with the standard deviation over seeds, * and ** for p below 0.05 and 0.01."""
-    lines = ["| loss | seeds | " + " | ".join(title for title, _, _ in METRICS.values()) + " |"]
-    lines.append("|---" * (len(METRICS) + 2) + "|")
+def compare(tables: dict[str, Seeds]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return the difference to the baseline and its p for each arm and metric, over the seeds that both have."""
+    tests = {}
     for arm, table in tables.items():
-        cells = [read_arm(arm).get("title"), str(len(table))]
-        for metric, (_, better, digits) in METRICS.items():
-            values = average(table, metric)
-            cell = f"{values.mean():.{digits}f}"
-            if len(values) > 1:
-                cell += f" ± {values.std(ddof=1):.{digits}f}"
-            if arm != BASELINE:
-                cell += mark(table, tables[BASELINE], metric, better)
-            cells.append(cell)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        seeds = table.keys() & tables[BASELINE].keys()
+        if arm == BASELINE or not seeds:
+            continue
+        ours, theirs = ({seed: each[seed] for seed in sorted(seeds)} for each in (table, tables[BASELINE]))
+        for metric in METRICS:
+            first, second = by_group(ours, metric), by_group(theirs, metric)
+            difference = np.array([first[group] - second[group] for group in second])
+            tests[arm, metric] = float(np.nanmean(difference)), permutation_test(difference)
+    return tests
 
 
-def mark(
-    table: dict[int, list[dict[str, str]]], baseline: dict[int, list[dict[str, str]]], metric: str, better: int
+def read_costs(path: Path) -> dict[str, dict[str, str]]:
+    """Read what a step of each arm costs, if that has been measured."""
+    if not path.is_file():
+        return {}
+    with path.open() as file:
+        return {row["arm"]: row for row in csv.DictReader(file)}
+
+
+def format_tables(
+    tables: dict[str, Seeds],
+    tests: dict[tuple[str, str], tuple[float, float]],
+    costs: dict[str, dict[str, str]],
 ) -> str:
-    """Return how sure the difference to the baseline is, and in which direction: ↑ is better."""
-    seeds = table.keys() & baseline.keys()
-    ours, theirs = ({seed: rows for seed, rows in each.items() if seed in seeds} for each in (table, baseline))
-    first, second = by_group(ours, metric), by_group(theirs, metric)
-    difference = np.array([first[group] - second[group] for group in second])
-    p = permutation_test(difference)
-    stars = "**" if p < 0.01 else "*" if p < 0.05 else ""
-    if not stars:
+    """Return both tables: means with the standard deviation over seeds, marked where p is below 0.05 and 0.01."""
+    blocks = []
+    for metrics in TABLES:
+        lines = [["loss", "seeds", *(METRICS[metric][0] for metric in metrics)]]
+        for arm, table in tables.items():
+            cells = [f"{format_values(table, metric)}{format_mark(tests, arm, metric)}" for metric in metrics]
+            lines.append([read_arm(arm).get("title"), str(len(table)), *cells])
+        if metrics == TABLES[-1] and costs:
+            lines[0] += ["time", "memory"]
+            for arm, line in zip(tables, lines[1:], strict=True):
+                line += [f"{float(costs[arm][key]):.2f}" for key in ("time_ratio", "memory_ratio")]
+        lines.insert(1, ["---"] * len(lines[0]))
+        blocks.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(blocks)
+
+
+def format_values(table: Seeds, metric: str) -> str:
+    """Return the mean over seeds, and their standard deviation if there are several."""
+    values = average(table, metric)
+    digits = METRICS[metric][2]
+    deviation = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{deviation}"
+
+
+def format_mark(tests: dict[tuple[str, str], tuple[float, float]], arm: str, metric: str) -> str:
+    """Return how sure a difference is, and its direction: ↑ is better, ↓ worse."""
+    difference, p = tests.get((arm, metric), (0.0, 1.0))
+    if p >= 0.05:
         return ""
-    return f" {'↑' if np.nanmean(difference) * better > 0 else '↓'}{stars.replace('*', chr(92) + '*')}"
+    return f" {'↑' if difference * METRICS[metric][1] > 0 else '↓'}" + r"\*" * (2 if p < 0.01 else 1)
 
 
-def draw(tables: dict[str, dict[int, list[dict[str, str]]]], path: Path, name: str) -> None:
-    """Draw the values of all seeds."""
+def draw(tables: dict[str, Seeds], path: Path) -> None:
+    """Draw the values of all seeds, and their means."""
     mpl.rcParams.update({"font.size": 10, "figure.facecolor": "white"})
-    shown = ("dice", "cldice", "betti0", "splits", "merges", "hd95")
-    figure = Figure(figsize=(13, 0.42 * len(tables) + 1.3), layout="constrained")
-    axes = figure.subplots(1, len(shown), sharey=True)
-    titles = [read_arm(arm).get("title") for arm in tables]
-    for axis, metric in zip(axes, shown, strict=True):
+    figure = Figure(figsize=(13, 0.4 * len(tables) + 1.2), layout="constrained")
+    axes = figure.subplots(1, len(SHOWN), sharey=True)
+    for axis, metric in zip(axes, SHOWN, strict=True):
         title, better, _ = METRICS[metric]
         for row, table in enumerate(tables.values()):
             values = average(table, metric)
             axis.plot(values, [row] * len(values), "o", color="#BBBBBB", markersize=5)
             axis.plot([values.mean()], [row], "|", color="#D55E00", markersize=16, markeredgewidth=2)
         axis.axvline(average(tables[BASELINE], metric).mean(), color="#0072B2", linewidth=0.8, linestyle="--")
-        axis.set_title(f"{title} ({'more' if better > 0 else 'less'} is better)", fontsize=9)
-    axes[0].set_yticks(range(len(titles)), titles)
+        axis.set_title(f"{title} {'(more is better)' if better > 0 else '(less is better)'}", fontsize=9)
+        axis.margins(x=0.1)
+    axes[0].set_yticks(range(len(tables)), [read_arm(arm).get("title") for arm in tables])
     axes[0].invert_yaxis()
-    figure.suptitle(f"{name}: seeds, their mean, and the mean of Dice + CE")
     figure.savefig(path, dpi=120)
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from pathlib import Path
 
 import data
 import torch
+import yaml
 from PIL import Image
 from train import ARMS, HERE, Run, evaluate, make_training_set, read_arm
 
@@ -36,7 +36,7 @@ def main() -> None:
             if all(path.is_file() for path in paths.values()):
                 continue
             start = time.perf_counter()
-            parser = read_arm(arm, {key: json.loads(value) for key, value in overrides.items()})
+            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()})
             dataset = make_training_set(args.data, args.root, parser, args.cases)
             run = Run(parser, seed, dataset, torch.device(args.device))
             run.train(args.work / folder.relative_to(args.results) / f"{seed}.pt")
@@ -50,7 +50,7 @@ def write(path: Path, rows: list[dict[str, object]], work: Path, results: Path) 
     masks = work / path.relative_to(results).with_suffix("")
     masks.mkdir(parents=True, exist_ok=True)
     for row in rows:
-        Image.fromarray(row.pop("mask") * 255).save(masks / f"{row['case']}.png")  # type: ignore[operator]
+        Image.fromarray(row.pop("mask").T * 255).save(masks / f"{row['case']}.png")  # type: ignore[attr-defined]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".part").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sections", nargs="+", choices=data.SECTIONS[1:], default=["validation", "test"])
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="override configuration, for tuning")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
     parser.add_argument("--cases", type=int, help="use only the first images of each section")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--work", type=Path, default=Path("segmentation_work"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ class Run:
         self.device = device
         self.dataset = dataset
         set_determinism(seed)
-        parser["network"] = parser.get_parsed_content("network").to(device)
+        parser["network"] = parser.get_parsed_content("network").to(device, memory_format=torch.channels_last)
         self.network: torch.nn.Module = parser["network"]
         self.loss = parser.get_parsed_content("loss")
         self.optimizer = parser.get_parsed_content("optimizer")
@@ -71,18 +70,27 @@ class Run:
         """Train an epoch, and return its mean loss."""
         set_determinism(10_000 * (self.seed + 1) + self.epoch)
         self.dataset.transform.set_random_state(10_000 * (self.seed + 1) + self.epoch)  # type: ignore[attr-defined]
-        for handler in self.handlers:
-            setattr(handler.loss, handler.attribute, handler.at(self.epoch + 1))
-        sampler = RandomSampler(self.dataset, replacement=True, num_samples=self.steps * self.batch_size)  # type: ignore[arg-type]
+        self.set_weights(self.epoch + 1)
         self.network.train()
-        losses = [self.step(batch) for batch in DataLoader(self.dataset, self.batch_size, sampler=sampler)]
+        losses = [self.step(batch) for batch in self.load_epoch()]
         self.scheduler.step()
         self.epoch += 1
         return float(np.mean(losses))
 
+    def load_epoch(self) -> DataLoader[Any]:
+        """Return the batches of an epoch."""
+        sampler = RandomSampler(self.dataset, replacement=True, num_samples=self.steps * self.batch_size)  # type: ignore[arg-type]
+        return DataLoader(self.dataset, self.batch_size, sampler=sampler)
+
+    def set_weights(self, epoch: int) -> None:
+        """Set what the handlers schedule, for an epoch counted from 1."""
+        for handler in self.handlers:
+            setattr(handler.loss, handler.attribute, handler.at(epoch))
+
     def step(self, batch: dict[str, Tensor]) -> float:
         """Take a step, and return the loss."""
         image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "label_skeleton"))
+        image = image.contiguous(memory_format=torch.channels_last)
         self.optimizer.zero_grad(set_to_none=True)
         value = self.loss(self.network(image), (label, skeleton) if self.uses_skeleton else label)
         value.backward()
@@ -139,10 +147,3 @@ def measure(mask: Tensor, label: Tensor) -> dict[str, float]:
         "hd95": HausdorffDistanceMetric(percentile=95)(mask, label),
     }
     return {key: float(torch.as_tensor(value).float().mean()) for key, value in values.items()}
-
-
-def time_epoch(run: Run) -> float:
-    """Return the seconds that a step takes in the next epoch."""
-    start = time.perf_counter()
-    run.train_epoch()
-    return (time.perf_counter() - start) / run.steps

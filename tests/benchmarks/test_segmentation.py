@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.losses import DiceCELoss
+from PIL import Image
+from scipy import stats
+
+from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss.datasets import synthetic_vessels
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "segmentation"
+ARMS = tuple(path.stem for path in sorted((FOLDER / "arms").glob("*.yaml")))
+SMALL = {"steps": 6, "steps_per_epoch": 2, "patch_size": [32, 32], "batch_size": 2, "channels": [4, 8, 8, 8]}
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's loading, training and metrics
+
+
+@pytest.fixture(scope="module")
+def code():
+    names = ("data", "train", "run", "report", "cost")
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield {name: importlib.import_module(name) for name in names}
+    finally:
+        sys.path.remove(str(FOLDER))
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    seed = 0
+    for section in ("train", "val", "test"):
+        folders = [root / "topomortar" / "dataset" / section / kind for kind in ("images", "accurate")]
+        for folder in folders:
+            folder.mkdir(parents=True)
+        for _ in range(3):
+            seed += 1
+            image, label = synthetic_vessels((64, 48), seed=seed)
+            grey = (255 * np.clip(image[0], 0, 1)).astype(np.uint8)
+            Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folders[0] / f"{seed:03d}.png")
+            Image.fromarray(label[0] * 255).save(folders[1] / f"{seed:03d}.png")
+    return root
+
+
+@pytest.fixture
+def make_run(code, root):
+    def make(arm, seed=0):
+        parser = code["train"].read_arm(arm, SMALL)
+        dataset = code["train"].make_training_set("topomortar", root, parser)
+        return code["train"].Run(parser, seed, dataset, torch.device("cpu"))
+
+    return make
+
+
+def command(module, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
+    module.main()
+
+
+def assert_equal_weights(first, second):
+    torch.testing.assert_close(first.network.state_dict(), second.network.state_dict(), rtol=0, atol=0)
+
+
+def test_there_is_a_file_for_each_arm(code):
+    assert sorted(code["train"].ARMS) == sorted(ARMS)
+    titles = [code["train"].read_arm(arm).get("title") for arm in ARMS]
+    assert len(set(titles)) == len(ARMS)
+
+
+@pytest.mark.parametrize("arm", ["dice_ce", "recall_supervoxel"])
+def test_a_killed_run_continues_to_the_same_weights(make_run, tmp_path, arm):
+    whole = make_run(arm)
+    whole.train()
+    killed = make_run(arm)
+    steps = []
+
+    def step(batch):
+        steps.append(batch)
+        if len(steps) == 4:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return type(killed).step(killed, batch)
+
+    killed.step = step
+    with pytest.raises(KeyboardInterrupt):
+        killed.train(tmp_path / "checkpoint.pt")
+    resumed = make_run(arm)
+    resumed.train(tmp_path / "checkpoint.pt")
+    assert resumed.epoch == whole.epoch == 3
+    assert_equal_weights(resumed, whole)
+
+
+def test_seeds_decide(make_run):
+    first, same, other = make_run("recall_1"), make_run("recall_1"), make_run("recall_1", seed=1)
+    for run in (first, same, other):
+        run.train_epoch()
+    assert_equal_weights(first, same)
+    with pytest.raises(AssertionError):
+        assert_equal_weights(first, other)
+
+
+def test_patches_are_those_of_the_image_label_and_skeleton(make_run):
+    for batch in make_run("dice_ce").load_epoch():
+        assert batch["image"].shape == (2, 3, 32, 32)
+        assert batch["label"].shape == batch["label_skeleton"].shape == (2, 1, 32, 32)
+        assert set(batch["label"].unique().tolist()) <= {0, 1}
+        assert ((batch["label_skeleton"] == 0) | (batch["label_skeleton"] == batch["label"])).all()
+        assert batch["label_skeleton"].any()
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_losses_are_what_the_titles_say(make_run, arm):
+    run = make_run(arm)
+    run.set_weights(run.epochs)
+    batch = next(iter(run.load_epoch()))
+    label, skeleton = batch["label"], batch["label_skeleton"]
+    logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = run.loss(logits, (label, skeleton) if run.uses_skeleton else label)
+    base = DiceCELoss(softmax=True, to_onehot_y=True)(logits, label)
+    cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
+    recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
+    get = run.parser.get_parsed_content
+    supervoxel = 0
+    if "supervoxel" in arm:
+        options = {"alpha": get("alpha"), "beta": get("beta")}
+        supervoxel = SupervoxelLoss(softmax=True, **options)(logits, label) - cross_entropy
+        assert abs(supervoxel) > 1e-3
+    if arm == "soft_cldice":
+        assert found > base + 0.1
+        return
+    weight = get("lambda_recall") if "recall" in arm else 0
+    torch.testing.assert_close(found, base + weight * recall + supervoxel)
+
+
+def test_supervoxel_starts_later(make_run):
+    run = make_run("supervoxel_0.5")
+    loss = run.handlers[0].loss
+    alphas = []
+    for epoch in range(1, run.epochs + 1):
+        run.set_weights(epoch)
+        alphas.append(loss.alpha)
+    assert alphas[0] == 0
+    assert alphas[-1] == run.parser.get_parsed_content("alpha") > 0
+
+
+def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypatch, capsys):
+    arguments = ["--root", root, "--arms", "dice_ce", "recall_1", "--seeds", "0", "1", "--device", "cpu"]
+    arguments += ["--results", tmp_path / "results", "--work", tmp_path / "work"]
+    values = [f"{key}={value}".replace(" ", "") for key, value in SMALL.items()]
+    command(code["run"], monkeypatch, *arguments, "--set", *values)
+    assert capsys.readouterr().out.count("seed") == 4
+    folders = sorted((tmp_path / "results" / "topomortar").iterdir())
+    assert len(folders) == 2
+    for folder, arm in zip(folders, ("dice_ce", "recall_1"), strict=True):
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "0_test.csv", "0_validation.csv", "1_test.csv", "1_validation.csv"
+        ]  # fmt: skip
+        with (folder / "0_test.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["case"] for row in rows] == ["007", "008", "009"]
+        with Image.open(tmp_path / "work" / "topomortar" / folder.name / "0_test" / "007.png") as mask:
+            assert mask.size == (48, 64)  # width, height: as the photograph
+        folder.rename(folder.with_name(arm))  # without the overrides
+    command(code["report"], monkeypatch, "--results", tmp_path / "results")
+    table = (tmp_path / "results" / "topomortar.md").read_text()
+    assert table in capsys.readouterr().out
+    assert "| + Skeleton Recall, weight 1 | 2 |" in table
+    with Image.open(tmp_path / "results" / "topomortar.png") as figure:
+        assert figure.width > figure.height > 100
+    monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
+    command(code["run"], monkeypatch, *arguments)
+    assert capsys.readouterr().out == ""
+
+
+def test_measures_of_the_label_itself(code):
+    label = torch.from_numpy(synthetic_vessels((64, 64), seed=3)[1])[None].float()
+    found = code["train"].measure(label, label)
+    assert found == {
+        "dice": 1, "cldice": 1, "betti0": 0, "betti1": 0, "splits": 0, "merges": 0, "voi": 0, "are": 0, "hd95": 0
+    }  # fmt: skip
+
+
+def test_permutation_test_is_scipys(code):
+    generator = np.random.default_rng(0)
+    for count in (2, 4, 8, 12):
+        difference = generator.normal(0.5, 1, count)
+        expected = stats.permutation_test(
+            (difference, np.zeros(count)), lambda x, y, axis: np.mean(x - y, axis), permutation_type="samples",
+            vectorized=True, n_resamples=np.inf,
+        )  # fmt: skip
+        assert code["report"].permutation_test(difference) == pytest.approx(expected.pvalue)
+    difference = generator.normal(0.4, 1, 40)
+    expected = stats.permutation_test(
+        (difference, np.zeros(40)), lambda x, y, axis: np.mean(x - y, axis), permutation_type="samples",
+        vectorized=True, n_resamples=20_000, rng=1,
+    )  # fmt: skip
+    assert code["report"].permutation_test(difference) == pytest.approx(expected.pvalue, abs=0.01)
+    assert code["report"].permutation_test(np.zeros(30)) == 1
+
+
+def write_results(folder, seeds, value):
+    folder.mkdir(parents=True)
+    names = ("dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")
+    for seed in seeds:
+        rows = [["case", "group", *names]]
+        for case in range(16):
+            number = value(seed, case)
+            rows.append([f"{case:02d}", f"{case // 2}", *([number] * len(names))])
+        with (folder / f"{seed}_test.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+
+def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
+    results = tmp_path / "chase_db1"
+    write_results(results / "dice_ce", (0, 1), lambda seed, case: case + seed)
+    write_results(results / "recall_1", (0, 1), lambda seed, case: case + seed + 0.5)
+    write_results(results / "recall_0.1", (0, 1), lambda seed, case: case + seed + (-1) ** (case // 2))
+    # a third seed that the baseline lacks is shown, not compared
+    write_results(results / "supervoxel_0.5", (0, 1, 2), lambda seed, case: case + seed + 100 * (seed == 2))
+    (tmp_path / "chase_db1_cost.csv").write_text(
+        "arm,seconds,time_ratio,mebibytes,memory_ratio\n"
+        + "".join(f"{arm},1,{ratio},10,{ratio + 1}\n" for ratio, arm in enumerate(code["train"].ARMS, 1))
+    )
+    command(code["report"], monkeypatch, "--results", tmp_path)
+    with (tmp_path / "chase_db1_tests.csv").open() as file:
+        tests = {(row["arm"], row["metric"]): row for row in csv.DictReader(file)}
+    assert float(tests["recall_1", "splits"]["difference"]) == pytest.approx(0.5)
+    assert float(tests["recall_1", "splits"]["p"]) == pytest.approx(2 / 2**8)  # eight groups, not sixteen cases
+    assert float(tests["recall_0.1", "splits"]["p"]) == 1
+    assert float(tests["supervoxel_0.5", "splits"]["p"]) == 1
+    first, second = (tmp_path / "chase_db1.md").read_text().split("\n\n")
+    rows = {row.split(" | ")[0][2:]: row for row in (*first.splitlines(), *second.splitlines())}
+    assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
+    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 4.00 | 5.00 |")
+    assert "*" not in rows["+ supervoxel, beta 0.5"]
+    assert r"8.500 ± 0.707 ↑\*\*" in first
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the process's peak memory from Linux")
+def test_cost(code, root, tmp_path, monkeypatch):
+    monkeypatch.setattr(code["cost"], "ARMS", ("dice_ce", "recall_1"))
+    read_arm = code["train"].read_arm
+    monkeypatch.setattr(code["cost"], "read_arm", lambda arm: read_arm(arm, SMALL))
+    monkeypatch.setattr(code["cost"], "spawn_memory", lambda arm: {"dice_ce": 10.0, "recall_1": 15.0}[arm])
+    options = ["--root", root, "--cases", 3, "--device", "cpu", "--results", tmp_path, "--rounds", 2, "--warm-up", 1]
+    command(code["cost"], monkeypatch, *options)
+    with (tmp_path / "topomortar_cost.csv").open() as file:
+        baseline, recall = csv.DictReader(file)
+    assert (baseline["arm"], baseline["time_ratio"], baseline["memory_ratio"]) == ("dice_ce", "1", "1")
+    assert (recall["arm"], recall["memory_ratio"]) == ("recall_1", "1.5")
+    assert float(recall["seconds"]) > 0
+    assert float(recall["time_ratio"]) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the process's peak memory from Linux")
+def test_memory_of_an_arm(code, root, tmp_path, monkeypatch, capsys):
+    options = ["--root", root, "--cases", 3, "--device", "cpu", "--results", tmp_path, "--warm-up", 1]
+    read_arm = code["train"].read_arm
+    peaks = []
+    for channels in ([4, 8, 8, 8], [32, 32, 32, 32]):
+        overrides = {**SMALL, "channels": channels, "patch_size": [48, 48]}
+        monkeypatch.setattr(code["cost"], "read_arm", lambda arm, overrides=overrides: read_arm(arm, overrides))
+        command(code["cost"], monkeypatch, *options, "--memory", "dice_ce")
+        peaks.append(float(capsys.readouterr().out))
+    assert 0 <= peaks[0] < peaks[1]
