@@ -54,7 +54,7 @@ def prepare(args: argparse.Namespace, arms: list[str]) -> tuple[list[Run], list[
     runs = [Run(read_arm(arm), 0, dataset, torch.device(args.device)) for arm in arms]
     for run in runs:
         run.set_weights(run.epochs)
-    batches = list(DataLoader(dataset, runs[0].batch_size, drop_last=True))
+    batches = list(DataLoader(dataset, runs[0].batch_size))
     for step in range(args.warm_up):
         for run in runs:
             run.step(batches[step % len(batches)])
