@@ -34,9 +34,7 @@ def code():
             sys.modules.pop(name, None)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
+def write_data(root, spatial_size):
     seed = 0
     for section in ("train", "val", "test"):
         folders = [root / "topomortar" / "dataset" / section / kind for kind in ("images", "accurate")]
@@ -44,11 +42,16 @@ def root(tmp_path_factory):
             folder.mkdir(parents=True)
         for _ in range(3):
             seed += 1
-            image, label = synthetic_vessels((64, 48), seed=seed)
+            image, label = synthetic_vessels(spatial_size, seed=seed)
             grey = (255 * np.clip(image[0], 0, 1)).astype(np.uint8)
             Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folders[0] / f"{seed:03d}.png")
             Image.fromarray(label[0] * 255).save(folders[1] / f"{seed:03d}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"), (64, 48))
 
 
 @pytest.fixture
@@ -262,7 +265,8 @@ def test_cost(code, root, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the process's peak memory from Linux")
-def test_memory_of_an_arm(code, root, monkeypatch):
+def test_memory_of_an_arm(code, tmp_path, monkeypatch):
+    root = write_data(tmp_path, (256, 256))  # a patch of the configuration
     options = ["--root", root, "--cases", 3, "--device", "cpu", "--warm-up", 1]
     monkeypatch.setattr(sys, "argv", [str(FOLDER / "cost.py"), *map(str, options)])
     plain, cldice = (code["cost"].spawn_memory(arm) for arm in ("dice_ce", "soft_cldice"))
