@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("data", "train", "run", "report", "cost")
+    names = ("data", "train", "run", "report", "cost", "pictures")
     sys.path.insert(0, str(FOLDER))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -178,6 +178,14 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     assert "| + Skeleton Recall, weight 1 | 2 |" in table
     with Image.open(tmp_path / "results" / "topomortar.png") as figure:
         assert figure.width > figure.height > 100
+    for folder in folders:
+        work = tmp_path / "work" / "topomortar" / folder.name
+        work.rename(work.with_name(folder.name.split(",")[0]))
+    arguments_of_pictures = ["--root", root, "--arm", "recall_1", "--work", tmp_path / "work", "--results", tmp_path]
+    command(code["pictures"], monkeypatch, *arguments_of_pictures)
+    assert capsys.readouterr().out.startswith("repaired splits: ")
+    with Image.open(tmp_path / "topomortar_recall_1.png") as figure:
+        assert figure.width > figure.height > 100
     monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out == ""
@@ -207,6 +215,24 @@ def test_permutation_test_is_scipys(code):
     )  # fmt: skip
     assert code["report"].permutation_test(difference) == pytest.approx(expected.pvalue, abs=0.01)
     assert code["report"].permutation_test(np.zeros(30)) == 1
+
+
+def test_changes_are_what_one_prediction_breaks_alone(code):
+    label = np.zeros((20, 40), bool)
+    label[[5, 10, 15]] = True
+    theirs, ours = label.copy(), label.copy()
+    theirs[5, 10:13] = False  # repaired
+    theirs[10, 20:22] = ours[10, 20:24] = False  # broken in both
+    ours[15, 30] = False  # new
+    theirs[6:10, 35] = True  # joins two lines
+    ours[2, 2] = True  # invented
+    changes = code["pictures"].find_changes(label, theirs, ours)
+    assert changes == {
+        "repaired splits": [(3, (5, 11))],
+        "new splits": [(1, (15, 30))],
+        "repaired merges": [(4, (8, 35))],
+        "new merges": [(1, (2, 2))],
+    }
 
 
 def write_results(folder, seeds, value):
