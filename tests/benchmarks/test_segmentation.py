@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("data", "train", "run", "report", "cost", "pictures")
+    names = ("data", "train", "run", "report", "cost", "pictures", "mistakes")
     sys.path.insert(0, str(FOLDER))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -186,6 +186,11 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     assert capsys.readouterr().out.startswith("repaired splits: ")
     with Image.open(tmp_path / "topomortar_recall_1.png") as figure:
         assert figure.width > figure.height > 100
+    options = ["--root", root, "--work", tmp_path / "work", "--results", tmp_path]
+    command(code["mistakes"], monkeypatch, *options)
+    capsys.readouterr()
+    with (tmp_path / "topomortar_mistakes.csv").open() as file:
+        assert [(row["arm"], row["images"]) for row in csv.DictReader(file)] == [("dice_ce", "6"), ("recall_1", "6")]
     monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out == ""
@@ -233,6 +238,25 @@ def test_changes_are_what_one_prediction_breaks_alone(code):
         "repaired merges": [(4, (8, 35))],
         "new merges": [(1, (2, 2))],
     }
+
+
+def test_mistakes_are_told_apart(code):
+    label = np.zeros((40, 60), bool)
+    label[[5, 10, 15, 20]] = True
+    label[30, 40:43] = True
+    prediction = label.copy()
+    prediction[5, 30] = False  # broken
+    prediction[10, 55:57] = False  # a crumb of three pixels remains
+    prediction[30] = False  # a lost object
+    prediction[15, 50:] = False  # an end: no split
+    prediction[6:10, 10] = True  # joins
+    prediction[25, 25] = True  # a speck
+    prediction[21:24, 5] = True  # a bump: no merge
+    found = code["mistakes"].describe(label, prediction)
+    assert found == {
+        "images": 1, "wrong": 1 + 2 + 3 + 10 + 4 + 1 + 3, "critical": 1 + 2 + 3 + 4 + 1,
+        "splits": 3, "broken": 1, "crumbs": 1, "lost": 1, "merges": 2, "joining": 1, "specks": 1,
+    }  # fmt: skip
 
 
 def write_results(folder, seeds, value):

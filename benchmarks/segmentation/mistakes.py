@@ -1,0 +1,97 @@
+"""Say what the mistakes of each loss are made of, from the predictions that run.py keeps.
+
+python benchmarks/segmentation/mistakes.py --root ../shared/data --data topomortar
+
+Of all wrong pixels, how many are critical; of the merges, how many touch no object (specks) and how many join two; of
+the splits, how many lose a whole object and how many leave only a crumb of less than ten pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import data
+import numpy as np
+from numpy.typing import NDArray
+from pictures import Mask, find_critical, read_masks
+from scipy import ndimage
+from train import ARMS, HERE
+
+CRUMB = 10  # pixels
+EIGHT = np.ones((3, 3))
+COLUMNS = (
+    "arm", "images", "wrong", "critical", "splits", "lost", "crumbs", "broken", "merges", "specks", "joining", "other"
+)  # fmt: skip
+
+
+def main() -> None:
+    """Write results/DATA_mistakes.csv: numbers per image."""
+    args = parse_arguments()
+    args.results.mkdir(parents=True, exist_ok=True)
+    with (args.results / f"{args.data}_mistakes.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval=0, lineterminator="\n")
+        writer.writeheader()
+        for arm in ARMS:
+            folder = args.work / args.data / arm
+            counts: Counter[str] = Counter()
+            for case in data.list_cases(args.data, args.root, args.section):
+                for path in sorted(folder.glob(f"*_{args.section}")):
+                    counts += describe(*read_masks(case, [folder], int(path.name.split("_")[0]), args.section))
+            if images := counts.pop("images", 0):
+                row = {key: f"{value / images:.4g}" for key, value in counts.items()}
+                writer.writerow({"arm": arm, "images": images, **row})
+                print(arm, images, row)
+
+
+def describe(label: Mask, prediction: Mask) -> Counter[str]:
+    """Count the mistakes of one prediction by what they do."""
+    splits, merges = find_critical(prediction, label)
+    counts = Counter(images=1, wrong=int((label != prediction).sum()), critical=int((splits | merges).sum()))
+    objects, _ = ndimage.label(label, EIGHT)
+    for component in components(splits):
+        counts["splits"] += 1
+        counts[describe_split(component, objects)] += 1
+    for component in components(merges):
+        counts["merges"] += 1
+        counts[describe_merge(component, objects)] += 1
+    return counts
+
+
+def components(mask: Mask) -> Iterator[Mask]:
+    """Return the components of a mask, one by one."""
+    labels, count = ndimage.label(mask, EIGHT)
+    return (labels == index for index in range(1, count + 1))
+
+
+def describe_split(component: Mask, objects: NDArray[np.int32]) -> str:
+    """Return whether a split loses a whole object, leaves a crumb, or breaks the object in two."""
+    rest = (objects == objects[component][0]) & ~component
+    sizes = np.sort(np.bincount(ndimage.label(rest, EIGHT)[0].ravel())[1:])
+    if not len(sizes):
+        return "lost"
+    return "crumbs" if len(sizes) < 2 or sizes[-2] < CRUMB else "broken"
+
+
+def describe_merge(component: Mask, objects: NDArray[np.int32]) -> str:
+    """Return whether a merge touches no object, joins several, or does neither."""
+    touching = np.unique(objects[ndimage.binary_dilation(component, EIGHT)])
+    return ("specks", "other", "joining")[min(np.count_nonzero(touching), 2)]
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
+    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
+    parser.add_argument("--work", type=Path, default=Path("segmentation_work"))
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
