@@ -36,7 +36,7 @@ def main() -> None:
             if all(path.is_file() for path in paths.values()):
                 continue
             start = time.perf_counter()
-            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()})
+            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()}, args.config)
             dataset = make_training_set(args.data, args.root, parser, args.cases)
             run = Run(parser, seed, dataset, torch.device(args.device))
             run.train(args.work / folder.relative_to(args.results) / f"{seed}.pt")
@@ -68,6 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sections", nargs="+", choices=data.SECTIONS[1:], default=["validation", "test"])
+    parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
     parser.add_argument("--cases", type=int, help="use only the first images of each section")
     parser.add_argument("--results", type=Path, default=HERE / "results")

@@ -28,10 +28,11 @@ HERE = Path(__file__).parent
 ARMS = ("dice_ce", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5", "supervoxel_0.8", "recall_supervoxel")
 
 
-def read_arm(arm: str, overrides: dict[str, Any] | None = None) -> ConfigParser:
-    """Read the configuration of an arm."""
+def read_arm(arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None) -> ConfigParser:
+    """Read the configuration of an arm, and a file that overrides it."""
     parser = ConfigParser()
-    parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
+    files = [HERE / "common.yaml", HERE / "arms" / f"{arm}.yaml", *([] if config is None else [config])]
+    parser.read_config([str(path) for path in files])
     parser.update(overrides or {})
     return parser
 

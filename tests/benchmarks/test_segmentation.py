@@ -79,6 +79,15 @@ def test_there_is_a_file_for_each_arm(code):
     assert len(set(titles)) == len(ARMS)
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_configuration_for_a_gpu(code, arm):
+    parser = code["train"].read_arm(arm, {}, FOLDER / "full.yaml")
+    network = parser.get_parsed_content("network")
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
+    assert sum(parameter.numel() for parameter in network.parameters()) > 5e6
+    assert parser.get_parsed_content("epochs") == 50
+
+
 @pytest.mark.parametrize("arm", ["dice_ce", "recall_supervoxel"])
 def test_a_killed_run_continues_to_the_same_weights(make_run, tmp_path, arm):
     whole = make_run(arm)
