@@ -50,8 +50,8 @@ def main() -> None:
 
 def prepare(args: argparse.Namespace, arms: list[str]) -> tuple[list[Run], list[dict[str, Any]]]:
     """Train each arm a little, so that its mistakes are not those of chance, and switch everything on."""
-    dataset = make_training_set(args.data, args.root, read_arm(ARMS[0]), args.cases)
-    runs = [Run(read_arm(arm), 0, dataset, torch.device(args.device)) for arm in arms]
+    dataset = make_training_set(args.data, args.root, read_arm(ARMS[0], config=args.config), args.cases)
+    runs = [Run(read_arm(arm, config=args.config), 0, dataset, torch.device(args.device)) for arm in arms]
     for run in runs:
         run.set_weights(run.epochs)
     batches = list(DataLoader(dataset, runs[0].batch_size))
@@ -112,6 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
     parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")
     parser.add_argument("--cases", type=int, default=16, help="use only the first images")
     parser.add_argument("--warm-up", type=int, default=50, help="steps before measuring")
     parser.add_argument("--rounds", type=int, default=9)

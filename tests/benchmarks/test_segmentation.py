@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.losses import DiceCELoss
 from PIL import Image
 from scipy import stats
@@ -309,10 +310,11 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the process's peak memory from Linux")
 def test_cost(code, root, tmp_path, monkeypatch):
     monkeypatch.setattr(code["cost"], "ARMS", ("dice_ce", "recall_1"))
-    read_arm = code["train"].read_arm
-    monkeypatch.setattr(code["cost"], "read_arm", lambda arm: read_arm(arm, SMALL))
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
     monkeypatch.setattr(code["cost"], "spawn_memory", lambda arm: {"dice_ce": 10.0, "recall_1": 15.0}[arm])
     options = ["--root", root, "--cases", 3, "--device", "cpu", "--results", tmp_path, "--rounds", 2, "--warm-up", 1]
+    options += ["--config", config]
     command(code["cost"], monkeypatch, *options)
     with (tmp_path / "topomortar_cost.csv").open() as file:
         baseline, recall = csv.DictReader(file)
