@@ -15,6 +15,8 @@ from monai_topoloss.losses.skeleton_recall import Target
 
 __all__ = ["SkeletonDeepSupervisionLoss", "downsample_skeleton", "downsample_target"]
 
+_MANY = 1 << 16  # class ids from here on are numbered anew before they are counted
+
 
 class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
     """Apply a Skeleton Recall loss to each output of a deeply supervised network.
@@ -105,7 +107,7 @@ def downsample_target(
     if label.shape[2:] == torch.Size(size):
         return label, skeleton
     if not exclusive and label.shape[1] == skeleton.shape[1] > 1:  # overlapping classes, one by one
-        skeleton = (_mean_pool(skeleton != 0, size) > 0).to(skeleton.dtype)
+        skeleton = _max_pool((skeleton != 0).to(torch.uint8), size).to(skeleton.dtype)
         return torch.where(skeleton != 0, skeleton.to(label.dtype), _nearest(label, size)), skeleton
     if skeleton.shape[1] > 1:
         skeleton = skeleton.to(torch.uint8).argmax(dim=1, keepdim=True)  # 0 where there is none
@@ -123,22 +125,26 @@ def downsample_skeleton(skeleton: Tensor, size: Sequence[int]) -> Tensor:
     smallest skeleton in the sample takes it, the lower id in a tie: the thinnest structure is never broken.
 
     Args:
-        skeleton: ``(B, 1, *spatial)`` with class ids.
+        skeleton: ``(B, 1, *spatial)`` with class ids; 0 and less are background.
         size: spatial size of the result.
 
     Returns:
         The skeleton, ``(B, 1, *size)`` of the dtype given.
     """
-    low = skeleton.new_zeros((*skeleton.shape[:2], *size))
-    smallest = torch.full(low.shape, torch.inf, device=low.device)
-    for class_id in skeleton.unique():
-        if class_id != 0:
-            mask = skeleton == class_id
-            volume = mask.flatten(1).count_nonzero(dim=1).float().reshape(-1, *[1] * (low.ndim - 1))
-            wins = (_mean_pool(mask, size) > 0) & (volume < smallest)
-            low = torch.where(wins, class_id, low)
-            smallest = torch.where(wins, volume, smallest)
-    return low
+    ids, values = skeleton.long().clamp(min=0).flatten(1), None
+    number = int(ids.max()) + 1 if ids.numel() else 1
+    if number > _MANY:
+        values, ids = F.pad(ids, (1, 0)).unique(return_inverse=True)  # with the background first
+        ids, number = ids[:, 1:], len(values)
+    offsets = number * torch.arange(len(ids), device=ids.device).unsqueeze(1)
+    volumes = torch.bincount((ids + offsets).flatten(), minlength=len(ids) * number).reshape(-1, number)
+    # A rank for each class, the highest for the smallest; then the maximum beneath a new voxel is the one to keep.
+    by_rank = 1 + volumes[:, 1:].flip(1).argsort(dim=1, descending=True, stable=True).sub_(number - 2).neg_()
+    by_rank = F.pad(by_rank, (1, 0))  # the background first
+    ranks = by_rank.argsort(dim=1).to(torch.int32)
+    low = _max_pool(ranks.gather(1, ids).reshape(skeleton.shape), size)
+    low = by_rank.gather(1, low.long().flatten(1)).reshape(low.shape)
+    return (low if values is None else values[low]).to(skeleton.dtype)
 
 
 def _nearest(label: Tensor, size: Sequence[int]) -> Tensor:
@@ -149,6 +155,11 @@ def _nearest(label: Tensor, size: Sequence[int]) -> Tensor:
     return label
 
 
-def _mean_pool(mask: Tensor, size: Sequence[int]) -> Tensor:
-    pool: Callable[..., Tensor] = F.adaptive_avg_pool2d if len(size) == 2 else F.adaptive_avg_pool3d
-    return pool(mask.float(), tuple(size))
+def _max_pool(volume: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the maximum of all that lies beneath a new voxel, even in part."""
+    if all(length % out == 0 for length, out in zip(volume.shape[2:], size, strict=True)):
+        for axis, out in enumerate(size, start=2):
+            volume = volume.unflatten(axis, (out, -1)).amax(dim=axis + 1)
+        return volume
+    pool: Callable[..., Tensor] = F.adaptive_max_pool2d if len(size) == 2 else F.adaptive_max_pool3d
+    return pool(volume.float(), tuple(size)).to(volume.dtype)

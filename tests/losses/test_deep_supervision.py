@@ -79,6 +79,25 @@ def test_the_smallest_skeleton_of_the_sample_wins(device):
     assert low[:, 0].tolist() == [[[3, 0], [2, 1]], [[1, 0], [2, 1]]]
 
 
+@pytest.mark.parametrize("shape", [(12, 16), (13, 7), (8, 12, 6), (5, 9, 7)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64, torch.float32])
+def test_classes_pooled_one_by_one_give_the_same(shape, dtype, device):
+    generator = torch.Generator().manual_seed(len(shape))
+    pool = (F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[len(shape) - 2]
+    for classes, density in ((1, 0.1), (4, 0.02), (4, 0.3), (40, 0.3)):
+        skeleton = torch.randint(1, classes + 1, (3, 1, *shape), generator=generator)
+        skeleton *= torch.rand(skeleton.shape, generator=generator) < density
+        for size in ([length // 2 for length in shape], [3] * len(shape), [1] * len(shape), shape):
+            expected = torch.zeros(3, 1, *size, dtype=torch.int64)
+            for sample, low in zip(skeleton, expected, strict=True):
+                volumes = {int(k): int((sample == k).sum()) for k in sample.unique() if k}
+                for k in sorted(volumes, key=lambda k: (-volumes[k], -k)):  # smaller ones paint over larger ones
+                    low[pool((sample == k).float(), size) > 0] = k
+            found = downsample_skeleton(skeleton.to(device, dtype), size)
+            assert found.dtype == dtype
+            assert torch.equal(found.cpu().long(), expected)
+
+
 def test_a_thin_class_beside_a_thick_one_stays_in_one_piece(device):
     label = torch.zeros(1, 1, 16, 16, dtype=torch.uint8, device=device)
     label[..., 8, :] = 1
