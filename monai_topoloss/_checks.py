@@ -242,10 +242,33 @@ def check_share(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_attribute(owner: Any, name: str) -> None:
-    """Check that an object has a number of that name."""
+def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
+    """Return numbers as float, or sequences of them as tuples, all of the same length."""
+    (first, model), *_ = values.items()
+    checked: list[float | tuple[float, ...]] = []
+    for name, value in values.items():
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            checked.append(tuple(check_number(name, number) for number in value))
+        else:
+            checked.append(check_number(name, value))
+        if isinstance(checked[-1], tuple) != isinstance(checked[0], tuple):
+            raise TypeError(f"Expected `{name}` to hold as many numbers as `{first}`, got {value} for {model}.")
+        if isinstance(checked[0], tuple) and isinstance(checked[-1], tuple) and len(checked[-1]) != len(checked[0]):
+            raise ValueError(
+                f"Expected `{name}` to hold as many numbers as `{first}`, {len(checked[0])}, got {len(checked[-1])}."
+            )
+    return checked
+
+
+def check_attribute(owner: Any, name: str, *, like: float | tuple[float, ...] = 0.0) -> None:
+    """Check that an object has a number of that name, or a tuple of as many numbers as ``like``."""
     value = getattr(owner, name, None)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(like, tuple):
+        if not isinstance(value, tuple):
+            raise TypeError(f"Expected `loss` to have a tuple of numbers `{name}`, got {type(owner).__name__} without.")
+        if len(value) != len(like):
+            raise ValueError(f"Expected {len(value)} numbers for `{name}` of `loss`, got {len(like)}.")
+    elif isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected `loss` to have a number `{name}`, got {type(owner).__name__} without.")
 
 

@@ -1,13 +1,14 @@
-"""Changes a number of a loss over the epochs."""
+"""Changes numbers of a loss over the epochs."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from monai.utils import optional_import
 
-from monai_topoloss._checks import check_attribute, check_int, check_number
+from monai_topoloss._checks import check_attribute, check_int, check_numbers
 
 if TYPE_CHECKING:
     from ignite.engine import Engine, Events
@@ -15,6 +16,8 @@ else:
     Events, _ = optional_import("ignite.engine", name="Events")
 
 __all__ = ["LossWeightSchedule"]
+
+Numbers = float | tuple[float, ...]
 
 
 class LossWeightSchedule:
@@ -26,19 +29,22 @@ class LossWeightSchedule:
     the number of the epoch alone, so that training may be resumed anywhere.
 
     For example, ``LossWeightSchedule(loss, value=0.5, start_epoch=11)`` trains ten epochs without the supervoxel term.
+    ``LossWeightSchedule(sum_loss, "weights", value=(1, 20), initial=(1, 0), start_epoch=11)`` trains ten epochs without
+    the second loss of a `monai_topoloss.losses.SumLoss`.
 
     Args:
         loss: the object that has the number, such as a `monai_topoloss.losses.SupervoxelLoss`. For a loss within
             another, hand over the inner one.
         attribute: its name.
-        value: what it is in the end.
+        value: what it is in the end; a sequence for an attribute that is a tuple of numbers.
         start_epoch: first epoch of the change, from 1 on.
         ramp_epochs: how many epochs it is in between.
-        initial: what it is at first.
+        initial: what it is at first; as many numbers as ``value``.
 
     Raises:
         TypeError: if a number is none, or ``loss`` has no such number.
-        ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0, or the loss refuses a value.
+        ValueError: if ``start_epoch`` is below 1, or ``ramp_epochs`` below 0, or ``initial`` has not as many numbers as
+            ``value``, or the loss refuses a value.
 
     Example:
         >>> from ignite.engine import Engine
@@ -54,14 +60,13 @@ class LossWeightSchedule:
         self,
         loss: Any,
         attribute: str = "alpha",
-        value: float = 0.5,
+        value: float | Sequence[float] = 0.5,
         start_epoch: int = 11,
         ramp_epochs: int = 0,
-        initial: float = 0.0,
+        initial: float | Sequence[float] = 0.0,
     ) -> None:
-        check_attribute(loss, attribute)
-        check_number("value", value)
-        check_number("initial", initial)
+        value, initial = check_numbers(value=value, initial=initial)
+        check_attribute(loss, attribute, like=value)
         check_int("start_epoch", start_epoch, minimum=1)
         check_int("ramp_epochs", ramp_epochs, minimum=0)
         for number in (value, initial):  # the loss may refuse them, better now than after ten epochs
@@ -85,11 +90,18 @@ class LossWeightSchedule:
         """Set the number for the current epoch."""
         setattr(self.loss, self.attribute, self.at(engine.state.epoch))
 
-    def at(self, epoch: int) -> float:
+    def at(self, epoch: int) -> Numbers:
         """Return what the number is in an epoch."""
         if epoch < self.start_epoch:
             return self.initial
         steps = epoch - self.start_epoch + 1
         if steps > self.ramp_epochs:
             return self.value
-        return self.initial + (self.value - self.initial) * steps / (self.ramp_epochs + 1)
+        return _mix(self.initial, self.value, steps / (self.ramp_epochs + 1))
+
+
+def _mix(first: Numbers, last: Numbers, share: float) -> Numbers:
+    if isinstance(first, tuple) and isinstance(last, tuple):
+        return tuple(a + (b - a) * share for a, b in zip(first, last, strict=True))
+    first, last = cast(float, first), cast(float, last)
+    return first + (last - first) * share

@@ -137,31 +137,38 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     label, skeleton = batch["label"], batch["label_skeleton"]
     logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
     found = run.loss(logits, (label, skeleton) if run.uses_skeleton else label)
-    base = DiceCELoss(softmax=True, to_onehot_y=True)(logits, label)
-    cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
-    recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
     get = run.parser.get_parsed_content
-    supervoxel = 0
-    if "supervoxel" in arm:
-        options = {"alpha": get("alpha"), "beta": get("beta")}
-        supervoxel = SupervoxelLoss(softmax=True, **options)(logits, label) - cross_entropy
-        assert abs(supervoxel) > 1e-3
+    expected = DiceCELoss(softmax=True, to_onehot_y=True, lambda_ce=0.02 if "0.02" in arm else 1)(logits, label)
     if arm == "soft_cldice":
-        assert found > base + 0.1
+        assert found > expected + 0.1
         return
-    weight = get("lambda_recall") if "recall" in arm else 0
-    torch.testing.assert_close(found, base + weight * recall + supervoxel)
+    if "recall" in arm:
+        recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
+        expected = expected + get("lambda_recall") * recall
+    if arm in ("supervoxel_0.5", "supervoxel_0.8"):  # instead of the cross entropy
+        supervoxel = SupervoxelLoss(softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
+        expected = expected + supervoxel - torch.nn.functional.cross_entropy(logits, label[:, 0].long())
+    elif "supervoxel" in arm:  # beside it
+        critical = SupervoxelLoss(softmax=True, alpha=1, beta=get("beta"))(logits, label)
+        assert critical > 1e-3
+        expected = expected + get("weight") * critical
+    torch.testing.assert_close(found, expected)
 
 
-def test_supervoxel_starts_later(make_run):
-    run = make_run("supervoxel_0.5")
-    loss = run.handlers[0].loss
-    alphas = []
+@pytest.mark.parametrize("arm", ["supervoxel_0.5", "supervoxel_added", "recall_supervoxel"])
+def test_supervoxel_starts_later(make_run, arm):
+    run = make_run(arm)
+    batch = next(iter(run.load_epoch()))
+    target = (batch["label"], batch["label_skeleton"]) if run.uses_skeleton else batch["label"]
+    logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    values = []
     for epoch in range(1, run.epochs + 1):
         run.set_weights(epoch)
-        alphas.append(loss.alpha)
-    assert alphas[0] == 0
-    assert alphas[-1] == run.parser.get_parsed_content("alpha") > 0
+        values.append(float(run.loss(logits, target)))
+    assert len(values) == 3
+    assert values[0] != values[1] == values[2]
+    if arm == "supervoxel_0.5":
+        assert values[0] == pytest.approx(float(DiceCELoss(softmax=True, to_onehot_y=True)(logits, target)))
 
 
 def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypatch, capsys):
@@ -302,7 +309,7 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     first, second = (tmp_path / "chase_db1.md").read_text().split("\n\n")
     rows = {row.split(" | ")[0][2:]: row for row in (*first.splitlines(), *second.splitlines())}
     assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
-    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 4.00 | 5.00 |")
+    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 5.00 | 6.00 |")
     assert "*" not in rows["+ supervoxel, beta 0.5"]
     assert r"8.500 ± 0.707 ↑\*\*" in first
 

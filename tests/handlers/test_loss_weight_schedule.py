@@ -7,7 +7,7 @@ import pytest
 from ignite.engine import Engine, Events
 
 from monai_topoloss.handlers import LossWeightSchedule
-from monai_topoloss.losses import SupervoxelLoss
+from monai_topoloss.losses import SumLoss, SupervoxelLoss
 
 
 def run(schedule, epochs, first=0):
@@ -43,6 +43,36 @@ def test_other_attributes_and_copies():
     for each in (schedule, copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
         run(each, 1)
         assert each.loss.beta == 0.25
+
+
+def test_the_weights_of_a_sum():
+    loss = SumLoss([SupervoxelLoss(alpha=0), SupervoxelLoss(alpha=1)])
+    schedule = LossWeightSchedule(loss, "weights", value=[1, 9], initial=(1, 0), start_epoch=2, ramp_epochs=2)
+    assert [schedule.at(epoch) for epoch in range(1, 6)] == [(1, 0), (1, 3), (1, 6), (1, 9), (1, 9)]
+    engine = Engine(lambda *_: loss.weights)
+    schedule.attach(engine)
+    assert loss.weights == (1, 1)
+    assert engine.run([0], max_epochs=1).output == (1, 0)
+    assert engine.run([0], max_epochs=4).output == (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, TypeError, "Expected `initial` to hold as many numbers as `value`"),
+        ({"initial": [1]}, ValueError, "Expected `initial` to hold as many numbers as `value`, 2, got 1"),
+        ({"initial": [1, "a"]}, TypeError, "Expected `initial` to be a number, got str"),
+        ({"value": 1.0, "initial": 0.0}, TypeError, "weights"),
+        ({"value": [1, 2, 3], "initial": [0, 0, 0]}, ValueError, "weights"),
+        ({"attribute": "alpha", "initial": [1, 2]}, TypeError, "got SumLoss without"),
+        ({"attribute": "losses", "initial": [1, 2]}, TypeError, "got SumLoss without"),
+    ],
+)
+def test_bad_arguments_of_sums(options, error, message):
+    with pytest.raises(error, match=message):
+        LossWeightSchedule(
+            SumLoss([SupervoxelLoss(), SupervoxelLoss()]), **{"attribute": "weights", "value": [1, 2], **options}
+        )
 
 
 @pytest.mark.parametrize(
