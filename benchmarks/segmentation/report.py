@@ -161,7 +161,7 @@ def draw(tables: dict[str, Seeds], path: Path) -> None:
             axis.plot(values, [row] * len(values), "o", color="#BBBBBB", markersize=5)
             axis.plot([values.mean()], [row], "|", color="#D55E00", markersize=16, markeredgewidth=2)
         axis.axvline(average(tables[BASELINE], metric).mean(), color="#0072B2", linewidth=0.8, linestyle="--")
-        axis.set_title(f"{title} {'(more is better)' if better > 0 else '(less is better)'}", fontsize=9)
+        axis.set_title(f"{title} {'↑' if better > 0 else '↓'}", fontsize=9)
         axis.margins(x=0.1)
     axes[0].set_yticks(range(len(tables)), [read_arm(arm).get("title") for arm in tables])
     axes[0].invert_yaxis()

@@ -27,7 +27,7 @@ from monai_topoloss.metrics import (
 HERE = Path(__file__).parent
 ARMS = (
     "dice_ce", "dice_ce_0.02", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5", "supervoxel_0.8",
-    "supervoxel_added", "recall_supervoxel",
+    "supervoxel_strong", "recall_supervoxel",
 )  # fmt: skip
 
 

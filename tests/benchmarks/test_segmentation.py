@@ -145,17 +145,15 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     if "recall" in arm:
         recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
         expected = expected + get("lambda_recall") * recall
-    if arm in ("supervoxel_0.5", "supervoxel_0.8"):  # instead of the cross entropy
+    if "supervoxel" in arm:  # instead of the cross entropy
+        cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
         supervoxel = SupervoxelLoss(softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
-        expected = expected + supervoxel - torch.nn.functional.cross_entropy(logits, label[:, 0].long())
-    elif "supervoxel" in arm:  # beside it
-        critical = SupervoxelLoss(softmax=True, alpha=1, beta=get("beta"))(logits, label)
-        assert critical > 1e-3
-        expected = expected + get("weight") * critical
+        assert abs(supervoxel - cross_entropy) > 1e-3
+        expected = expected + supervoxel - cross_entropy
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("arm", ["supervoxel_0.5", "supervoxel_added", "recall_supervoxel"])
+@pytest.mark.parametrize("arm", ["supervoxel_0.5", "supervoxel_strong", "recall_supervoxel"])
 def test_supervoxel_starts_later(make_run, arm):
     run = make_run(arm)
     batch = next(iter(run.load_epoch()))
@@ -167,7 +165,7 @@ def test_supervoxel_starts_later(make_run, arm):
         values.append(float(run.loss(logits, target)))
     assert len(values) == 3
     assert values[0] != values[1] == values[2]
-    if arm == "supervoxel_0.5":
+    if not run.uses_skeleton:
         assert values[0] == pytest.approx(float(DiceCELoss(softmax=True, to_onehot_y=True)(logits, target)))
 
 
@@ -310,7 +308,7 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     rows = {row.split(" | ")[0][2:]: row for row in (*first.splitlines(), *second.splitlines())}
     assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
     assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 5.00 | 6.00 |")
-    assert "*" not in rows["+ supervoxel, beta 0.5"]
+    assert "*" not in rows["+ supervoxel, alpha 0.5, beta 0.5"]
     assert r"8.500 ± 0.707 ↑\*\*" in first
 
 
