@@ -21,7 +21,7 @@ METRICS = {
     "are": ("ARE", -1, 3), "betti0": ("Betti-0 error", -1, 1), "betti1": ("Betti-1 error", -1, 1),
     "splits": ("splits", -1, 1), "merges": ("merges", -1, 1),
 }  # fmt: skip
-TABLES = (("dice", "cldice", "hd95", "voi", "are"), ("betti0", "betti1", "splits", "merges"))
+TABLES = (("betti0", "betti1", "splits", "merges"), ("dice", "cldice", "hd95", "voi", "are"))
 SHOWN = ("dice", "cldice", "betti0", "betti1", "splits", "merges")
 BASELINE = ARMS[0]
 PERMUTATIONS = 10_000
@@ -124,7 +124,7 @@ def format_tables(
         for arm, table in tables.items():
             cells = [f"{format_values(table, metric)}{format_mark(tests, arm, metric)}" for metric in metrics]
             lines.append([read_arm(arm).get("title"), str(len(table)), *cells])
-        if metrics == TABLES[-1] and costs:
+        if metrics == TABLES[0] and costs:
             lines[0] += ["time", "memory"]
             for arm, line in zip(tables, lines[1:], strict=True):
                 line += [f"{float(costs[arm][key]):.2f}" for key in ("time_ratio", "memory_ratio")]

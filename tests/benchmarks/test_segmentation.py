@@ -304,8 +304,8 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     assert float(tests["recall_1", "splits"]["p"]) == pytest.approx(2 / 2**8)  # eight groups, not sixteen cases
     assert float(tests["recall_0.1", "splits"]["p"]) == 1
     assert float(tests["supervoxel_0.5", "splits"]["p"]) == 1
-    first, second = (tmp_path / "chase_db1.md").read_text().split("\n\n")
-    rows = {row.split(" | ")[0][2:]: row for row in (*first.splitlines(), *second.splitlines())}
+    second, first = (tmp_path / "chase_db1.md").read_text().split("\n\n")
+    rows = {row.split(" | ")[0][2:]: row for row in second.splitlines()}
     assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
     assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 5.00 | 6.00 |")
     assert "*" not in rows["+ supervoxel, alpha 0.5, beta 0.5"]
