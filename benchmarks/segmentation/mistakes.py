@@ -2,8 +2,9 @@
 
 python benchmarks/segmentation/mistakes.py --root ../shared/data --data topomortar
 
-Of all wrong pixels, how many are critical; of the merges, how many touch no object (specks) and how many join two; of
-the splits, how many lose a whole object and how many leave only a crumb of less than ten pixels.
+Of all wrong pixels, how many are critical; of the merges, how many touch no object that was found (specks) and how many
+join two; of the splits, how many lie between two pieces that were found, of ten pixels or more (broken), how many have
+but one such piece beside them (crumbs), and how many none (lost).
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ def describe(label: Mask, prediction: Mask) -> Counter[str]:
     """Count the mistakes of one prediction by what they do."""
     splits, merges = find_critical(prediction, label)
     counts = Counter(images=1, wrong=int((label != prediction).sum()), critical=int((splits | merges).sum()))
+    found, _ = ndimage.label(label & prediction, EIGHT)  # the pieces of the objects that were found
     objects, _ = ndimage.label(label, EIGHT)
     for component in components(splits):
         counts["splits"] += 1
-        counts[describe_split(component, objects)] += 1
+        counts[describe_split(component, found)] += 1
     for component in components(merges):
         counts["merges"] += 1
-        counts[describe_merge(component, objects)] += 1
+        counts[describe_merge(component, found, objects)] += 1
     return counts
 
 
@@ -67,19 +69,19 @@ def components(mask: Mask) -> Iterator[Mask]:
     return (labels == index for index in range(1, count + 1))
 
 
-def describe_split(component: Mask, objects: NDArray[np.int32]) -> str:
-    """Return whether a split loses a whole object, leaves a crumb, or breaks the object in two."""
-    rest = (objects == objects[component][0]) & ~component
-    sizes = np.sort(np.bincount(ndimage.label(rest, EIGHT)[0].ravel())[1:])
-    if not len(sizes):
+def describe_split(component: Mask, found: NDArray[np.int32]) -> str:
+    """Return whether a split lies between pieces that were found, beside a crumb, or where nothing was found."""
+    pieces = np.unique(found[ndimage.binary_dilation(component, EIGHT)])
+    sizes = sorted(int((found == piece).sum()) for piece in pieces if piece)
+    if not sizes:
         return "lost"
     return "crumbs" if len(sizes) < 2 or sizes[-2] < CRUMB else "broken"
 
 
-def describe_merge(component: Mask, objects: NDArray[np.int32]) -> str:
-    """Return whether a merge touches no object, joins several, or does neither."""
-    touching = np.unique(objects[ndimage.binary_dilation(component, EIGHT)])
-    return ("specks", "other", "joining")[min(np.count_nonzero(touching), 2)]
+def describe_merge(component: Mask, found: NDArray[np.int32], objects: NDArray[np.int32]) -> str:
+    """Return whether a merge touches no object that was found, joins several, or does neither."""
+    touched = ndimage.binary_dilation(component, EIGHT) & (found != 0)
+    return ("specks", "other", "joining")[min(len(np.unique(objects[touched])), 2)]
 
 
 def parse_arguments() -> argparse.Namespace:

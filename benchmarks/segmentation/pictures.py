@@ -2,8 +2,9 @@
 
 python benchmarks/segmentation/pictures.py --root ../shared/data --data topomortar --arm recall_1
 
-All seeds that both have predicted are searched. Nothing is picked by hand: of each kind, the component of median size
-is shown, and the one that is larger than 90 % of the others.
+A split or merge is repaired if the other prediction has none that touches it, and more than half of its pixels right;
+it is new the other way round. All seeds that both have predicted are searched. Nothing is picked by hand: of each kind,
+the component of median size is shown, and the one that is larger than 90 % of the others.
 """
 
 from __future__ import annotations
@@ -80,25 +81,25 @@ def find_critical(prediction: Mask, label: Mask) -> tuple[Mask, Mask]:
 
 
 def find_changes(label: Mask, theirs: Mask, ours: Mask) -> dict[str, list[tuple[int, tuple[int, int]]]]:
-    """Return size and centre of the critical components of one prediction that touch none of the other."""
+    """Return size and centre of the critical components of each prediction that the other one has right."""
     changes = {}
     kinds = zip(("splits", "merges"), find_critical(theirs, label), find_critical(ours, label), strict=True)
     for kind, before, after in kinds:
-        changes[f"repaired {kind}"] = not_touching(before, after)
-        changes[f"new {kind}"] = not_touching(after, before)
+        changes[f"repaired {kind}"] = find_right(before, after, ours != label)
+        changes[f"new {kind}"] = find_right(after, before, theirs != label)
     return changes
 
 
-def not_touching(mask: Mask, other: Mask) -> list[tuple[int, tuple[int, int]]]:
-    """Return size and centre of the components of a mask that touch nothing of the other."""
+def find_right(mask: Mask, critical: Mask, wrong: Mask) -> list[tuple[int, tuple[int, int]]]:
+    """Return size and centre of components that touch nothing critical and are wrong in less than half."""
     structure = np.ones((3, 3))
     labels, _ = ndimage.label(mask, structure)
-    touched = set(np.unique(labels[ndimage.binary_dilation(other, structure)]))
+    touched = set(np.unique(labels[ndimage.binary_dilation(critical, structure)]))
+    sizes, wrong_sizes = np.bincount(labels.ravel()), np.bincount(labels[wrong], minlength=labels.max() + 1)
     found = []
     for index, place in enumerate(ndimage.find_objects(labels), 1):
-        if index not in touched:
-            size = int((labels[place] == index).sum())
-            found.append((size, tuple((part.start + part.stop) // 2 for part in place)))
+        if index not in touched and 2 * wrong_sizes[index] < sizes[index]:
+            found.append((int(sizes[index]), tuple((part.start + part.stop) // 2 for part in place)))
     return found
 
 

@@ -127,7 +127,9 @@ def format_tables(
         if metrics == TABLES[0] and costs:
             lines[0] += ["time", "memory"]
             for arm, line in zip(tables, lines[1:], strict=True):
-                line += [f"{float(costs[arm][key]):.2f}" for key in ("time_ratio", "memory_ratio")]
+                line += [
+                    f"{float(costs[arm][key]):.2f}" if arm in costs else "" for key in ("time_ratio", "memory_ratio")
+                ]
         lines.insert(1, ["---"] * len(lines[0]))
         blocks.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(blocks)

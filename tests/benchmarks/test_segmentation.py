@@ -244,6 +244,8 @@ def test_changes_are_what_one_prediction_breaks_alone(code):
     theirs[5, 10:13] = False  # repaired
     theirs[10, 20:22] = ours[10, 20:24] = False  # broken in both
     ours[15, 30] = False  # new
+    label[18], theirs[18], ours[18] = True, True, False  # not repaired: the whole line is lost
+    theirs[18, 20] = False
     theirs[6:10, 35] = True  # joins two lines
     ours[2, 2] = True  # invented
     changes = code["pictures"].find_changes(label, theirs, ours)
@@ -264,13 +266,15 @@ def test_mistakes_are_told_apart(code):
     prediction[10, 55:57] = False  # a crumb of three pixels remains
     prediction[30] = False  # a lost object
     prediction[15, 50:] = False  # an end: no split
+    label[34:40:5, 2:20] = label[34:40, [2, 19]] = prediction[34:40:5, 2:20] = prediction[34:40, [2, 19]] = True
+    prediction[36:38, [2, 19]] = False  # a ring in two halves: broken twice
     prediction[6:10, 10] = True  # joins
     prediction[25, 25] = True  # a speck
     prediction[21:24, 5] = True  # a bump: no merge
     found = code["mistakes"].describe(label, prediction)
     assert found == {
-        "images": 1, "wrong": 1 + 2 + 3 + 10 + 4 + 1 + 3, "critical": 1 + 2 + 3 + 4 + 1,
-        "splits": 3, "broken": 1, "crumbs": 1, "lost": 1, "merges": 2, "joining": 1, "specks": 1,
+        "images": 1, "wrong": 1 + 2 + 3 + 10 + 4 + 1 + 3 + 4, "critical": 1 + 2 + 3 + 4 + 1 + 4,
+        "splits": 5, "broken": 3, "crumbs": 1, "lost": 1, "merges": 2, "joining": 1, "specks": 1,
     }  # fmt: skip
 
 
