@@ -17,11 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import data
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from train import ARMS, HERE, Run, make_training_set, read_arm
+from train import ARMS, Run, make_parser, make_training_set, read_arm
 
 COLUMNS = ("arm", "seconds", "time_ratio", "mebibytes", "memory_ratio")
 
@@ -54,6 +53,7 @@ def prepare(args: argparse.Namespace, arms: list[str]) -> tuple[list[Run], list[
     runs = [Run(read_arm(arm, config=args.config), 0, dataset, torch.device(args.device)) for arm in arms]
     for run in runs:
         run.set_weights(run.epochs)
+    dataset.transform.set_random_state(0)  # the same patches for each process that measures memory
     batches = list(DataLoader(dataset, runs[0].batch_size))
     for step in range(args.warm_up):
         for run in runs:
@@ -103,20 +103,17 @@ def spawn_memory(arm: str) -> float:
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     command = [sys.executable, *sys.argv, "--memory", arm]
     return float(
-        subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.split()[-1]
+        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout.split()[-1]
     )
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
-    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")
     parser.add_argument("--cases", type=int, default=16, help="use only the first images")
     parser.add_argument("--warm-up", type=int, default=50, help="steps before measuring")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--threads", type=int, help="of PyTorch")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--memory", choices=ARMS, help="only print the MiB of this arm")

@@ -13,14 +13,13 @@ import argparse
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import data
 import numpy as np
 from numpy.typing import NDArray
 from pictures import Mask, find_critical, read_masks
 from scipy import ndimage
-from train import ARMS, HERE
+from train import ARMS, make_parser
 
 CRUMB = 10  # pixels
 EIGHT = np.ones((3, 3))
@@ -86,12 +85,8 @@ def describe_merge(component: Mask, found: NDArray[np.int32], objects: NDArray[n
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
-    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
-    parser.add_argument("--work", type=Path, default=Path("segmentation_work"))
-    parser.add_argument("--results", type=Path, default=HERE / "results")
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from train import ARMS, HERE, read_arm
+from train import ARMS, make_parser, read_arm
 
 from monai_topoloss import critical_components
 
@@ -155,13 +155,9 @@ def paint(mask: Mask, *layers: tuple[Mask, str]) -> NDArray[np.float64]:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
-    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--arm", choices=ARMS[1:], required=True)
     parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
-    parser.add_argument("--work", type=Path, default=Path("segmentation_work"))
-    parser.add_argument("--results", type=Path, default=HERE / "results")
     return parser.parse_args()
 
 

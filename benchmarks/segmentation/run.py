@@ -18,7 +18,7 @@ import data
 import torch
 import yaml
 from PIL import Image
-from train import ARMS, HERE, Run, evaluate, make_training_set, read_arm
+from train import ARMS, Run, evaluate, make_parser, make_training_set, read_arm
 
 COLUMNS = ("case", "group", "dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")
 
@@ -62,17 +62,13 @@ def write(path: Path, rows: list[dict[str, object]], work: Path, results: Path) 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
-    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sections", nargs="+", choices=data.SECTIONS[1:], default=["validation", "test"])
     parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
     parser.add_argument("--cases", type=int, help="use only the first images of each section")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--work", type=Path, default=Path("segmentation_work"))
     parser.add_argument("--threads", type=int, help="of PyTorch")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ ARMS = (
     "dice_ce", "dice_ce_0.02", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5", "supervoxel_0.8",
     "supervoxel_strong", "recall_supervoxel",
 )  # fmt: skip
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make a command line with what the scripts have in common."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
+    parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--work", type=Path, default=Path("segmentation_work"), help="checkpoints and predictions")
+    return parser
 
 
 def read_arm(arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None) -> ConfigParser:
