@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pictures import Mask, find_critical, read_masks
 from scipy import ndimage
-from train import ARMS, make_parser
+from train import ARMS, make_parser, stem
 
 CRUMB = 10  # pixels
 EIGHT = np.ones((3, 3))
@@ -29,10 +29,10 @@ COLUMNS = (
 
 
 def main() -> None:
-    """Write results/DATA_mistakes.csv: numbers per image."""
+    """Write results/DATA_mistakes.csv, or DATA_validation_mistakes.csv: numbers per image."""
     args = parse_arguments()
     args.results.mkdir(parents=True, exist_ok=True)
-    with (args.results / f"{args.data}_mistakes.csv").open("w", newline="") as file:
+    with (args.results / f"{stem(args.data, args.section)}_mistakes.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval=0, lineterminator="\n")
         writer.writeheader()
         for arm in ARMS:

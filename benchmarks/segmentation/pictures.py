@@ -21,7 +21,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from train import ARMS, make_parser, read_arm
+from train import ARMS, make_parser, read_arm, stem
 
 from monai_topoloss import critical_components
 
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
 
 def main() -> None:
-    """Write results/DATA_ARM.png."""
+    """Write results/DATA_ARM.png, or DATA_validation_ARM.png."""
     args = parse_arguments()
     mpl.rcParams.update({"font.size": 9, "figure.facecolor": "white"})
     folders = [args.work / args.data / arm for arm in (ARMS[0], args.arm)]
@@ -65,7 +65,7 @@ def main() -> None:
     images = len(data.list_cases(args.data, args.root, args.section)) * len(seeds)
     figure = draw(changes, folders, args.section, [read_arm(arm).get("title") for arm in (ARMS[0], args.arm)], images)
     args.results.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.results / f"{args.data}_{args.arm}.png", dpi=110)
+    figure.savefig(args.results / f"{stem(args.data, args.section)}_{args.arm}.png", dpi=110)
 
 
 def read_masks(case: dict[str, str], folders: list[Path], seed: int, section: str) -> list[Mask]:

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from train import ARMS, HERE, read_arm
+from train import ARMS, HERE, read_arm, stem
 
 # title, whether more is better (1) or less (-1), digits
 METRICS = {
@@ -40,15 +40,15 @@ def main() -> None:
         tables = {arm: table for arm, table in tables.items() if table}
         if BASELINE not in tables:
             continue
-        stem = name if args.section == "test" else f"{name}_{args.section}"
+        path = args.results / stem(name, args.section)
         tests = compare(tables)
-        with (args.results / f"{stem}_tests.csv").open("w", newline="") as file:
+        with path.with_name(f"{path.name}_tests.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("arm", "metric", "difference", "p"))
             writer.writerows((*key, f"{difference:.6g}", f"{p:.6g}") for key, (difference, p) in tests.items())
         text = format_tables(tables, tests, read_costs(args.results / f"{name}_cost.csv"))
-        (args.results / f"{stem}.md").write_text(text)
-        draw(tables, args.results / f"{stem}.png")
+        path.with_suffix(".md").write_text(text)
+        draw(tables, path.with_suffix(".png"))
         print(f"{name}, {args.section}\n\n{text}")
 
 
@@ -63,21 +63,22 @@ def read(folder: Path, section: str) -> Seeds:
 
 def average(tables: Seeds, metric: str) -> NDArray[np.float64]:
     """Return the mean over images for each seed."""
-    return np.array([np.nanmean([float(row[metric]) for row in rows]) for rows in tables.values()])
+    return np.array([np.mean([float(row[metric]) for row in rows]) for rows in tables.values()])
 
 
-def by_group(tables: Seeds, metric: str) -> dict[str, float]:
-    """Return the mean of each group of images, all seeds taken together."""
+def pair(ours: Seeds, theirs: Seeds, metric: str) -> NDArray[np.float64]:
+    """Return the mean difference in each group of images, all seeds that both have taken together."""
     groups = defaultdict(list)
-    for rows in tables.values():
-        for row in rows:
-            groups[row["group"]].append(float(row[metric]))
-    return {group: float(np.nanmean(values)) for group, values in groups.items()}
+    for seed in ours.keys() & theirs.keys():
+        for row, other in zip(ours[seed], theirs[seed], strict=True):
+            groups[row["group"]].append(float(row[metric]) - float(other[metric]))
+    return np.array([np.mean(values) for values in groups.values()])
 
 
 def permutation_test(difference: NDArray[np.float64]) -> float:
     """Return the two-sided p of a paired permutation test: signs of the differences are exchangeable."""
-    difference = difference[~np.isnan(difference)]
+    if np.isnan(difference).any():
+        return float("nan")
     if 2 ** len(difference) <= PERMUTATIONS:
         signs = np.array(list(itertools.product((1, -1), repeat=len(difference))))
         extra = 0  # all of them: the observed one is among them
@@ -96,11 +97,13 @@ def compare(tables: dict[str, Seeds]) -> dict[tuple[str, str], tuple[float, floa
         seeds = table.keys() & tables[BASELINE].keys()
         if arm == BASELINE or not seeds:
             continue
-        ours, theirs = ({seed: each[seed] for seed in sorted(seeds)} for each in (table, tables[BASELINE]))
+        for seed in seeds:
+            ours, theirs = ([row["case"] for row in each[seed]] for each in (table, tables[BASELINE]))
+            if ours != theirs:
+                raise ValueError(f"{arm} and {BASELINE} have other images with seed {seed}; measure the same ones.")
         for metric in METRICS:
-            first, second = by_group(ours, metric), by_group(theirs, metric)
-            difference = np.array([first[group] - second[group] for group in second])
-            tests[arm, metric] = float(np.nanmean(difference)), permutation_test(difference)
+            difference = pair(table, tables[BASELINE], metric)
+            tests[arm, metric] = float(difference.mean()), permutation_test(difference)
     return tests
 
 
@@ -146,7 +149,7 @@ def format_values(table: Seeds, metric: str) -> str:
 def format_mark(tests: dict[tuple[str, str], tuple[float, float]], arm: str, metric: str) -> str:
     """Return how sure a difference is, and its direction: ↑ is better, ↓ worse."""
     difference, p = tests.get((arm, metric), (0.0, 1.0))
-    if p >= 0.05:
+    if not p < 0.05:  # nor where it is not known
         return ""
     return f" {'↑' if difference * METRICS[metric][1] > 0 else '↓'}" + r"\*" * (2 if p < 0.01 else 1)
 

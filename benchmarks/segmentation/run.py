@@ -4,7 +4,8 @@ python benchmarks/segmentation/run.py --root ../shared/data --data topomortar --
 python benchmarks/segmentation/report.py
 
 A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for
-each image, in results/DATA/ARM/SEED_SECTION.csv; predictions and checkpoints go to --work.
+each image, in results/DATA/ARM/SEED_SECTION.csv; predictions and checkpoints go to --work. A folder of either belongs
+to one configuration, which is kept in it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import data
 import torch
 import yaml
+from monai.bundle import ConfigParser
 from PIL import Image
 from train import ARMS, Run, evaluate, make_parser, make_training_set, read_arm
 
@@ -32,26 +34,42 @@ def main() -> None:
     for seed in args.seeds:
         for arm in args.arms:
             folder = args.results / args.data / (arm + "".join(f",{override}" for override in args.set))
+            work = args.work / folder.relative_to(args.results)
+            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()}, args.config)
+            claim(folder, parser, args.cases)
+            claim(work, parser, args.cases)
             paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
             if all(path.is_file() for path in paths.values()):
                 continue
             start = time.perf_counter()
-            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()}, args.config)
             dataset = make_training_set(args.data, args.root, parser, args.cases)
             run = Run(parser, seed, dataset, torch.device(args.device))
-            run.train(args.work / folder.relative_to(args.results) / f"{seed}.pt")
+            run.train(work / f"{seed}.pt")
             for section, path in paths.items():
-                write(path, evaluate(run, args.data, args.root, section, args.cases), args.work, args.results)
+                rows = evaluate(run, args.data, args.root, section, args.cases)
+                write(path, work / f"{seed}_{section}", rows)
             print(f"{folder.name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def write(path: Path, rows: list[dict[str, object]], work: Path, results: Path) -> None:
-    """Write a CSV file, and the predictions beside the checkpoint."""
-    masks = work / path.relative_to(results).with_suffix("")
+def claim(folder: Path, parser: ConfigParser, cases: int | None) -> None:
+    """Keep the configuration in a folder, and refuse the folder to another one."""
+    path = folder / "config.yaml"
+    config = {key: value for key, value in parser.get().items() if key != "title"}
+    config["cases"] = cases or "all"
+    if path.is_file():
+        kept = yaml.safe_load(path.read_text())
+        if differing := sorted(key for key in config.keys() | kept.keys() if config.get(key) != kept.get(key)):
+            raise SystemExit(f"{folder} has runs with other {', '.join(differing)}; give other --results and --work.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def write(path: Path, masks: Path, rows: list[dict[str, object]]) -> None:
+    """Write a CSV file, and a folder of predictions."""
     masks.mkdir(parents=True, exist_ok=True)
     for row in rows:
         Image.fromarray(row.pop("mask").T * 255).save(masks / f"{row['case']}.png")  # type: ignore[attr-defined]
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".part").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

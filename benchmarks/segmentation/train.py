@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from monai_topoloss.metrics import (
 
 HERE = Path(__file__).parent
 ARMS = (
-    "dice_ce", "dice_ce_0.02", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5", "supervoxel_0.8",
-    "supervoxel_strong", "recall_supervoxel",
+    "dice_ce", "dice_ce_0.5", "dice_ce_0.02", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5",
+    "supervoxel_0.8", "supervoxel_strong", "recall_supervoxel",
 )  # fmt: skip
 
 
@@ -40,6 +41,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--work", type=Path, default=Path("segmentation_work"), help="checkpoints and predictions")
     return parser
+
+
+def stem(name: str, section: str) -> str:
+    """Return how the files of results begin that are about a section of a data set."""
+    return name if section == "test" else f"{name}_{section}"
 
 
 def read_arm(arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None) -> ConfigParser:
@@ -121,7 +127,10 @@ class Run:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        self.epoch, network, optimizer, scheduler = torch.load(path, map_location=self.device)
+        try:
+            self.epoch, network, optimizer, scheduler = torch.load(path, map_location=self.device)
+        except Exception as error:  # of zip files, pickles, and more
+            raise RuntimeError(f"Cannot read the checkpoint {path}; remove it to start anew.") from error
         self.network.load_state_dict(network)
         self.optimizer.load_state_dict(optimizer)
         self.scheduler.load_state_dict(scheduler)
@@ -159,6 +168,7 @@ def measure(mask: Tensor, label: Tensor) -> dict[str, float]:
         "merges": compute_critical_error(mask, label, kind="merges"),
         "voi": compute_variation_of_information(mask, label),  # of connected components
         "are": compute_adapted_rand_error(mask, label),
-        "hd95": HausdorffDistanceMetric(percentile=95)(mask, label),
+        # a network that finds nothing must not be left out of the mean: the image's diagonal
+        "hd95": HausdorffDistanceMetric(percentile=95)(mask, label) if mask.any() else math.hypot(*mask.shape[2:]),
     }
     return {key: float(torch.as_tensor(value).float().mean()) for key, value in values.items()}

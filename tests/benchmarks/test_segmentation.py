@@ -11,7 +11,8 @@ import torch
 import yaml
 from monai.losses import DiceCELoss
 from PIL import Image
-from scipy import stats
+from scipy import ndimage, stats
+from skimage import metrics
 
 from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss
 from monai_topoloss.datasets import synthetic_vessels
@@ -138,7 +139,8 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
     found = run.loss(logits, (label, skeleton) if run.uses_skeleton else label)
     get = run.parser.get_parsed_content
-    expected = DiceCELoss(softmax=True, to_onehot_y=True, lambda_ce=0.02 if "0.02" in arm else 1)(logits, label)
+    lambda_ce = {"dice_ce_0.5": 0.5, "dice_ce_0.02": 0.02}.get(arm, 1)
+    expected = DiceCELoss(softmax=True, to_onehot_y=True, lambda_ce=lambda_ce)(logits, label)
     if arm == "soft_cldice":
         assert found > expected + 0.1
         return
@@ -153,8 +155,8 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("arm", ["supervoxel_0.5", "supervoxel_strong", "recall_supervoxel"])
-def test_supervoxel_starts_later(make_run, arm):
+@pytest.mark.parametrize("arm", ["dice_ce_0.02", "supervoxel_0.5", "supervoxel_strong", "recall_supervoxel"])
+def test_scheduled_losses_start_later(make_run, arm):
     run = make_run(arm)
     batch = next(iter(run.load_epoch()))
     target = (batch["label"], batch["label_skeleton"]) if run.uses_skeleton else batch["label"]
@@ -171,36 +173,36 @@ def test_supervoxel_starts_later(make_run, arm):
 
 def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypatch, capsys):
     arguments = ["--root", root, "--arms", "dice_ce", "recall_1", "--seeds", "0", "1", "--device", "cpu"]
-    arguments += ["--results", tmp_path / "results", "--work", tmp_path / "work"]
-    values = [f"{key}={value}".replace(" ", "") for key, value in SMALL.items()]
-    command(code["run"], monkeypatch, *arguments, "--set", *values)
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
+    arguments += ["--results", tmp_path / "results", "--work", tmp_path / "work", "--config", config]
+    command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out.count("seed") == 4
     folders = sorted((tmp_path / "results" / "topomortar").iterdir())
-    assert len(folders) == 2
-    for folder, arm in zip(folders, ("dice_ce", "recall_1"), strict=True):
+    assert [folder.name for folder in folders] == ["dice_ce", "recall_1"]
+    for folder in folders:
         assert sorted(path.name for path in folder.iterdir()) == [
-            "0_test.csv", "0_validation.csv", "1_test.csv", "1_validation.csv"
+            "0_test.csv", "0_validation.csv", "1_test.csv", "1_validation.csv", "config.yaml"
         ]  # fmt: skip
         with (folder / "0_test.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [row["case"] for row in rows] == ["007", "008", "009"]
         with Image.open(tmp_path / "work" / "topomortar" / folder.name / "0_test" / "007.png") as mask:
             assert mask.size == (48, 64)  # width, height: as the photograph
-        folder.rename(folder.with_name(arm))  # without the overrides
     command(code["report"], monkeypatch, "--results", tmp_path / "results")
     table = (tmp_path / "results" / "topomortar.md").read_text()
     assert table in capsys.readouterr().out
     assert "| + Skeleton Recall, weight 1 | 2 |" in table
     with Image.open(tmp_path / "results" / "topomortar.png") as figure:
         assert figure.width > figure.height > 100
-    for folder in folders:
-        work = tmp_path / "work" / "topomortar" / folder.name
-        work.rename(work.with_name(folder.name.split(",")[0]))
     arguments_of_pictures = ["--root", root, "--arm", "recall_1", "--work", tmp_path / "work", "--results", tmp_path]
     command(code["pictures"], monkeypatch, *arguments_of_pictures)
     assert capsys.readouterr().out.startswith("repaired splits: ")
     with Image.open(tmp_path / "topomortar_recall_1.png") as figure:
         assert figure.width > figure.height > 100
+    command(code["pictures"], monkeypatch, *arguments_of_pictures, "--section", "validation")
+    assert capsys.readouterr().out.startswith("repaired splits: ")
+    assert (tmp_path / "topomortar_validation_recall_1.png").is_file()
     options = ["--root", root, "--work", tmp_path / "work", "--results", tmp_path]
     command(code["mistakes"], monkeypatch, *options)
     capsys.readouterr()
@@ -209,6 +211,159 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out == ""
+
+
+def test_other_configurations_do_not_share_a_folder(code, root, tmp_path, monkeypatch):
+    values = ["--set", *(f"{key}={value}".replace(" ", "") for key, value in SMALL.items())]
+    shared = ["--root", root, "--arms", "dice_ce", "--seeds", "0", "--device", "cpu", "--cases", "2"]
+    first = [*shared, "--results", tmp_path / "results", "--work", tmp_path / "work"]
+    command(code["run"], monkeypatch, *first, *values)
+    command(code["run"], monkeypatch, *first, *values)
+    other = tmp_path / "other.yaml"
+    other.write_text("learning_rate: 0.1\nnew: 1\n")
+    with pytest.raises(SystemExit, match=r"results.* has runs with other learning_rate, new;"):
+        command(code["run"], monkeypatch, *first, "--config", other, *values)
+    with pytest.raises(SystemExit, match=r"results.* has runs with other cases;"):
+        command(code["run"], monkeypatch, *first, "--cases", "3", *values)
+    fresh = ["--results", tmp_path / "fresh", "--work", tmp_path / "work", "--cases", "3"]  # would take its checkpoint
+    with pytest.raises(SystemExit, match=r"work.* has runs with other cases;"):
+        command(code["run"], monkeypatch, *shared, *fresh, *values)
+
+
+def test_a_broken_checkpoint_is_named(make_run, tmp_path):
+    path = tmp_path / "0.pt"
+    path.write_bytes(b"half a file")
+    with pytest.raises(RuntimeError, match=r"0\.pt; remove it"):
+        make_run("dice_ce").train(path)
+
+
+def test_committed_runs_have_the_configuration_of_today(code):
+    results = FOLDER / "results"
+    folders = sorted({path.parent for path in results.glob("*/*/*.csv")})
+    assert {folder.name for folder in folders} >= set(ARMS)
+    for folder in folders:
+        assert (folder / "config.yaml").is_file()
+        arm, *overrides = folder.name.split(",")
+        values = {key: yaml.safe_load(value) for key, value in (override.split("=") for override in overrides)}
+        code["run"].claim(folder, code["train"].read_arm(arm, values), None)
+
+
+def test_arms_differ_in_nothing_but_the_loss(make_run):
+    runs = [make_run(arm) for arm in ARMS]
+    epochs = []
+    for _ in range(2):
+        batches = []
+        for run in runs:
+            seen = []
+            run.step = lambda batch, seen=seen: seen.append(batch) or 0.0
+            run.train_epoch()
+            assert_equal_weights(run, runs[0])
+            batches.append(torch.stack([batch["image"] for batch in seen]))
+        assert all(torch.equal(batch, batches[0]) for batch in batches)
+        epochs.append(batches[0])
+    assert not torch.equal(*epochs)
+
+
+def test_a_training_learns_with_falling_rate_and_the_schedule_of_its_arm(make_run):
+    run = make_run("supervoxel_0.5")
+    before = [parameter.clone() for parameter in run.network.parameters()]
+    seen = []
+
+    def step(batch):
+        seen.append((run.handlers[0].loss.alpha, run.optimizer.param_groups[0]["lr"]))
+        return type(run).step(run, batch)
+
+    run.step = step
+    run.train()
+    alphas, rates = zip(*seen, strict=True)
+    assert alphas == (0, 0, 0.5, 0.5, 0.5, 0.5)
+    assert rates == pytest.approx(np.repeat(0.002 * (1 - np.arange(3) / 3) ** 0.9, 2))
+    moved = [not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True)]
+    assert np.mean(moved) > 0.9
+
+
+def test_sections_and_groups(code, root, tmp_path):
+    cases = {section: code["data"].list_cases("topomortar", root, section) for section in code["data"].SECTIONS}
+    names = {section: [(case["case"], case["group"]) for case in found] for section, found in cases.items()}
+    assert names == {
+        section: [(f"{i:03d}", f"{i:03d}") for i in range(first, first + 3)]
+        for section, first in (("training", 1), ("validation", 4), ("test", 7))
+    }
+    for child in range(1, 15):
+        for eye in "LR":
+            for end in (".jpg", "_1stHO.png"):
+                (tmp_path / "chase_db1").mkdir(exist_ok=True)
+                (tmp_path / "chase_db1" / f"Image_{child:02d}{eye}{end}").touch()
+    tests = code["data"].list_cases("chase_db1", tmp_path, "test")
+    assert [(case["case"], case["group"]) for case in tests[:2]] == [
+        ("Image_11L", "Image_11"), ("Image_11R", "Image_11")
+    ]  # fmt: skip
+    assert len({case["group"] for case in tests}) == 4
+
+
+class Oracle(torch.nn.Module):
+    """Says foreground where the image is bright."""
+
+    def forward(self, image):
+        return torch.cat([-image[:, :1], image[:, :1]], dim=1)
+
+
+def test_predictions_are_kept_as_they_were_measured(code, root, make_run, tmp_path, monkeypatch):
+    labels = {case["case"]: case["label"] for case in code["data"].list_cases("topomortar", root, "test")}
+    run = make_run("dice_ce")
+    run.network = Oracle()
+    cases = [
+        {"case": case, "group": case, "image": path, "label": path} for case, path in labels.items()
+    ]  # the image is the label
+    monkeypatch.setattr(code["data"], "list_cases", lambda *_: cases)
+    rows = code["train"].evaluate(run, "topomortar", root, "test")
+    assert [(row["case"], row["dice"], row["splits"]) for row in rows] == [(case, 1, 0) for case in labels]
+    code["run"].write(tmp_path / "0_test.csv", tmp_path / "masks", rows)
+    for case, path in labels.items():
+        with Image.open(path) as label, Image.open(tmp_path / "masks" / f"{case}.png") as mask:
+            expected = np.asarray(label)
+            assert not np.array_equal(expected, expected[::-1])
+            np.testing.assert_array_equal(np.asarray(mask), expected)
+
+
+def test_measures_are_those_of_their_names(code):
+    label = np.zeros((40, 60), bool)
+    label[[3, 9, 15], 2:58] = True
+    for left in (5, 25):  # two rings
+        label[25:32, left : left + 9] = True
+        label[26:31, left + 1 : left + 8] = False
+    prediction = label.copy()
+    prediction[3, 10:50:10] = False  # four splits
+    prediction[10:15, 30] = True  # a merge
+    for left in (5, 25):  # both holes closed
+        prediction[25:32, left : left + 9] = True
+    prediction[9, 2:10] = False  # an end that is no split
+    found = code["train"].measure(*(torch.from_numpy(mask)[None, None].float() for mask in (prediction, label)))
+    assert (found["splits"], found["merges"], found["betti0"], found["betti1"]) == (4, 1, 8 - 5, 2)
+    overlap = (label & prediction).sum()
+    assert found["dice"] == pytest.approx(2 * overlap / (label.sum() + prediction.sum()))
+    distances = []
+    for first, second in ((label, prediction), (prediction, label)):
+        edges = [mask & ~ndimage.binary_erosion(mask) for mask in (first, second)]
+        distances.append(np.percentile(ndimage.distance_transform_edt(~edges[1])[edges[0]], 95))
+    assert distances[0] != distances[1]
+    assert found["hd95"] == pytest.approx(max(distances), abs=1e-4)
+    objects = [ndimage.label(mask, np.ones((3, 3)))[0] for mask in (label, prediction)]
+    inside = [labels[label] for labels in objects]
+    inside[1] = np.where(inside[1] == 0, 100 + np.arange(label.sum()), inside[1])  # each pixel that is missing
+    together = (inside[0] + 1000 * inside[1], *inside)
+    joint, *single = (np.triu(ids == ids[:, None], k=1).sum() for ids in together)  # pairs of pixels
+    assert found["are"] == pytest.approx(1 - 2 * joint / sum(single))
+    assert found["voi"] == pytest.approx(sum(metrics.variation_of_information(*objects)))
+    assert 0.9 < found["cldice"] < 1
+
+
+def test_a_network_that_finds_nothing_is_far_off(code):
+    label = torch.zeros(1, 1, 30, 40)
+    label[..., 5, 5:20] = 1
+    found = code["train"].measure(torch.zeros_like(label), label)
+    assert (found["hd95"], found["dice"]) == (50, 0)
+    assert not np.isnan(list(found.values())).any()
 
 
 def test_measures_of_the_label_itself(code):
@@ -235,6 +390,26 @@ def test_permutation_test_is_scipys(code):
     )  # fmt: skip
     assert code["report"].permutation_test(difference) == pytest.approx(expected.pvalue, abs=0.01)
     assert code["report"].permutation_test(np.zeros(30)) == 1
+    assert np.isnan(code["report"].permutation_test(np.array([1.0, np.nan])))
+
+
+@pytest.mark.parametrize("change", [("\n07,", "\n70,"), ("\n07,", "\n08,"), ("\n15,7,", "\n")])
+def test_report_refuses_other_images(code, tmp_path, monkeypatch, change):
+    for arm in ("dice_ce", "recall_1"):
+        write_results(tmp_path / "chase_db1" / arm, (0, 1), lambda _, case: case)
+    path = tmp_path / "chase_db1" / "recall_1" / "1_test.csv"
+    text = path.read_text().replace("\r", "")
+    assert change[0] in text
+    path.write_text(text.replace(*change) if change[1] != "\n" else text[: text.index(change[0])])
+    with pytest.raises(ValueError, match="recall_1 and dice_ce have other images with seed 1"):
+        command(code["report"], monkeypatch, "--results", tmp_path)
+
+
+def test_report_does_not_hide_what_was_not_measured(code, tmp_path, monkeypatch):
+    write_results(tmp_path / "chase_db1" / "dice_ce", (0,), lambda _, case: case)
+    write_results(tmp_path / "chase_db1" / "recall_1", (0,), lambda _, case: "nan" if case == 3 else case + 1)
+    command(code["report"], monkeypatch, "--results", tmp_path)
+    assert "| + Skeleton Recall, weight 1 | 1 | nan | nan | nan | nan |" in (tmp_path / "chase_db1.md").read_text()
 
 
 def test_changes_are_what_one_prediction_breaks_alone(code):
@@ -311,7 +486,7 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     second, first = (tmp_path / "chase_db1.md").read_text().split("\n\n")
     rows = {row.split(" | ")[0][2:]: row for row in second.splitlines()}
     assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
-    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 5.00 | 6.00 |")
+    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 6.00 | 7.00 |")
     assert "*" not in rows["+ supervoxel, alpha 0.5, beta 0.5"]
     assert r"8.500 ± 0.707 ↑\*\*" in first
 
