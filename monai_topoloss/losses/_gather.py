@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -35,17 +36,35 @@ class _GatherVoxels(torch.autograd.Function):
         channels_last = torch.channels_last if input.ndim == 4 else torch.channels_last_3d
         if input.is_contiguous(memory_format=channels_last) and not input.is_contiguous():
             ctx.memory_format = channels_last
-        return input[_positions(index, input.shape)]
+        return _take(input, index)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         grad = torch.empty(ctx.shape, memory_format=ctx.memory_format, **ctx.options).zero_()
-        grad[_positions(index, ctx.shape)] = grad_outputs[0]
+        rows = _rows(grad)
+        if rows is None:
+            grad.flatten(2)[_positions(index, grad)] = grad_outputs[0]  # a view, as grad is contiguous
+        else:
+            rows[index] = grad_outputs[0]
         return grad, None
 
 
-def _positions(index: Tensor, shape: torch.Size) -> tuple[Tensor | slice, ...]:
-    """Index for all channels of some voxels of a ``(B, C, *spatial)`` tensor."""
-    batch, *spatial = torch.unravel_index(index, (shape[0], *shape[2:]))
-    return (batch, slice(None), *spatial)
+def _take(input: Tensor, index: Tensor) -> Tensor:
+    rows = _rows(input)
+    return input.flatten(2)[_positions(index, input)] if rows is None else rows[index]
+
+
+def _rows(input: Tensor) -> Tensor | None:
+    """Return a view with a row of channels for each voxel, if the memory allows it."""
+    channels_last = input.movedim(1, -1)
+    if channels_last.is_contiguous():
+        return channels_last.view(-1, input.shape[1])
+    return None
+
+
+def _positions(index: Tensor, input: Tensor) -> tuple[Tensor | slice, ...]:
+    """Index for all channels of some voxels of ``input.flatten(2)``; one integer division, as they are slow."""
+    size = math.prod(input.shape[2:])
+    batch = index // size
+    return batch, slice(None), index - batch * size

@@ -6,11 +6,25 @@ import torch
 from monai_topoloss.losses._gather import gather_voxels
 
 
+def channels_last(input):
+    return input.contiguous(memory_format=torch.channels_last if input.ndim == 4 else torch.channels_last_3d)
+
+
+def with_gaps(input):
+    return torch.stack([input, input], dim=-1)[..., 0]
+
+
+def turned(input):
+    return input.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+@pytest.mark.parametrize("layout", [torch.Tensor.contiguous, channels_last, with_gaps, turned])
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("spatial", [(5, 7), (3, 4, 5)])
-def test_equals_plain_indexing(spatial, device):
-    input = torch.randn(2, 3, *spatial, dtype=torch.float64, device=device, requires_grad=True)
+def test_equals_plain_indexing(spatial, channels, layout, device):
+    input = layout(torch.randn(2, channels, *spatial, dtype=torch.float64, device=device)).requires_grad_()
     index = torch.randperm(input[:, 0].numel())[:11].to(device)
-    expected = input.movedim(1, -1).reshape(-1, 3)[index]
+    expected = input.movedim(1, -1).reshape(-1, channels)[index]
     values = gather_voxels(input, index)
     assert torch.equal(values, expected)
     upstream = torch.randn_like(values)

@@ -280,13 +280,15 @@ def test_saved_memory_grows_with_the_skeleton_and_not_with_the_image(mode, devic
 
 
 class AllocationCounter(torch.utils._python_dispatch.TorchDispatchMode):
-    """Lists the operations that made a tensor of that many bytes."""
+    """Lists the operations that made a tensor of that many bytes; views of what was there are none."""
 
     def __init__(self, num_bytes):
         super().__init__()
         self.num_bytes, self.names, self.storages = num_bytes, [], set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        storages = [x.untyped_storage() for x in args if isinstance(x, torch.Tensor)]
+        self.storages |= {storage.data_ptr() for storage in storages if storage.nbytes() >= self.num_bytes}
         out = func(*args, **(kwargs or {}))
         if isinstance(out, torch.Tensor) and out.numel() * out.element_size() >= self.num_bytes:
             storage = out.untyped_storage().data_ptr()
