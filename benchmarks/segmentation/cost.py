@@ -22,7 +22,7 @@ import torch
 from torch.utils.data import DataLoader
 from train import ARMS, Run, make_parser, make_training_set, read_arm
 
-COLUMNS = ("arm", "seconds", "time_ratio", "mebibytes", "memory_ratio")
+COLUMNS = ("arm", "seconds", "time_ratio", "mebibytes", "memory_ratio", "device", "threads")
 
 
 def main() -> None:
@@ -42,7 +42,8 @@ def main() -> None:
         writer.writerow(COLUMNS)
         for arm, seconds, mebibytes in zip(ARMS, times, memory, strict=True):
             ratio = np.median(seconds / times[0])
-            row = (arm, *(f"{x:.4g}" for x in (np.median(seconds), ratio, mebibytes, mebibytes / memory[0])))
+            numbers = (f"{x:.4g}" for x in (np.median(seconds), ratio, mebibytes, mebibytes / memory[0]))
+            row = (arm, *numbers, args.device, torch.get_num_threads())
             writer.writerow(row)
             print(*row)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from monai.transforms import (
 from monai_topoloss import TubedSkeletonized
 from monai_topoloss.datasets import chase_db1_datalist, topomortar_datalist
 
-_DATALISTS = {"topomortar": topomortar_datalist, "chase_db1": chase_db1_datalist}
+_DATALISTS = {"topomortar": partial(topomortar_datalist, group="indistr"), "chase_db1": chase_db1_datalist}
 DATA_SETS = tuple(_DATALISTS)
 SECTIONS = ("training", "validation", "test")
 

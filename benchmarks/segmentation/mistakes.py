@@ -2,9 +2,10 @@
 
 python benchmarks/segmentation/mistakes.py --root ../shared/data --data topomortar
 
-Of all wrong pixels, how many are critical; of the merges, how many touch no object that was found (specks) and how many
-join two; of the splits, how many lie between two pieces that were found, of ten pixels or more (broken), how many have
-but one such piece beside them (crumbs), and how many none (lost).
+Of all wrong pixels, how many are critical; of the merges, how many touch no object that was found (specks), how many
+join several, and how many touch one (other), as where they bridge a gap beside it; of the splits, how many lie between
+two pieces that were found, of ten pixels or more (broken), how many have but one such piece beside them (crumbs), and
+how many none (lost).
 """
 
 from __future__ import annotations
@@ -31,20 +32,24 @@ COLUMNS = (
 def main() -> None:
     """Write results/DATA_mistakes.csv, or DATA_validation_mistakes.csv: numbers per image."""
     args = parse_arguments()
+    rows = []
+    for arm in ARMS:
+        folder = args.work / args.data / arm
+        counts: Counter[str] = Counter()
+        for case in data.list_cases(args.data, args.root, args.section):
+            for path in sorted(folder.glob(f"*_{args.section}")):
+                counts += describe(*read_masks(case, [folder], int(path.name.split("_")[0]), args.section))
+        if images := counts.pop("images", 0):
+            numbers = {key: f"{value / images:.4g}" for key, value in counts.items()}
+            rows.append({"arm": arm, "images": images, **numbers})
+            print(arm, images, numbers)
+    if not rows:
+        raise SystemExit(f"Expected predictions in {args.work / args.data}; run.py writes them.")
     args.results.mkdir(parents=True, exist_ok=True)
     with (args.results / f"{stem(args.data, args.section)}_mistakes.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval=0, lineterminator="\n")
         writer.writeheader()
-        for arm in ARMS:
-            folder = args.work / args.data / arm
-            counts: Counter[str] = Counter()
-            for case in data.list_cases(args.data, args.root, args.section):
-                for path in sorted(folder.glob(f"*_{args.section}")):
-                    counts += describe(*read_masks(case, [folder], int(path.name.split("_")[0]), args.section))
-            if images := counts.pop("images", 0):
-                row = {key: f"{value / images:.4g}" for key, value in counts.items()}
-                writer.writerow({"arm": arm, "images": images, **row})
-                print(arm, images, row)
+        writer.writerows(rows)
 
 
 def describe(label: Mask, prediction: Mask) -> Counter[str]:
@@ -71,16 +76,18 @@ def components(mask: Mask) -> Iterator[Mask]:
 def describe_split(component: Mask, found: NDArray[np.int32]) -> str:
     """Return whether a split lies between pieces that were found, beside a crumb, or where nothing was found."""
     pieces = np.unique(found[ndimage.binary_dilation(component, EIGHT)])
-    sizes = sorted(int((found == piece).sum()) for piece in pieces if piece)
-    if not sizes:
+    sizes = np.bincount(found.ravel())[pieces[pieces != 0]]
+    if not sizes.size:
         return "lost"
-    return "crumbs" if len(sizes) < 2 or sizes[-2] < CRUMB else "broken"
+    return "broken" if (sizes >= CRUMB).sum() > 1 else "crumbs"
 
 
 def describe_merge(component: Mask, found: NDArray[np.int32], objects: NDArray[np.int32]) -> str:
-    """Return whether a merge touches no object that was found, joins several, or does neither."""
-    touched = ndimage.binary_dilation(component, EIGHT) & (found != 0)
-    return ("specks", "other", "joining")[min(len(np.unique(objects[touched])), 2)]
+    """Return whether a merge touches no object that was found, joins several, or touches but one."""
+    touched = np.unique(objects[ndimage.binary_dilation(component, EIGHT) & (found != 0)])
+    if not touched.size:
+        return "specks"
+    return "joining" if touched.size > 1 else "other"
 
 
 def parse_arguments() -> argparse.Namespace:

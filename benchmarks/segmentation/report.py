@@ -7,6 +7,7 @@ import csv
 import itertools
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import data
 import matplotlib as mpl
@@ -29,6 +30,17 @@ PERMUTATIONS = 10_000
 Seeds = dict[int, list[dict[str, str]]]
 
 
+class Comparison(NamedTuple):
+    """How two losses differ: on average, how likely that is by chance, and with each seed."""
+
+    difference: float
+    p: float
+    by_seed: NDArray[np.float64]
+
+
+Comparisons = dict[tuple[str, str, str], Comparison]  # of an arm, a baseline and a metric
+
+
 def main() -> None:
     """Write DATA.md, DATA.png and DATA_tests.csv for each data set that has results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -44,8 +56,10 @@ def main() -> None:
         tests = compare(tables)
         with path.with_name(f"{path.name}_tests.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("arm", "metric", "difference", "p"))
-            writer.writerows((*key, f"{difference:.6g}", f"{p:.6g}") for key, (difference, p) in tests.items())
+            writer.writerow(("arm", "baseline", "metric", "difference", "p", "differences_by_seed"))
+            for key, test in tests.items():
+                by_seed = " ".join(f"{value:.6g}" for value in test.by_seed)
+                writer.writerow((*key, f"{test.difference:.6g}", f"{test.p:.6g}", by_seed))
         text = format_tables(tables, tests, read_costs(args.results / f"{name}_cost.csv"))
         path.with_suffix(".md").write_text(text)
         draw(tables, path.with_suffix(".png"))
@@ -67,9 +81,9 @@ def average(tables: Seeds, metric: str) -> NDArray[np.float64]:
 
 
 def pair(ours: Seeds, theirs: Seeds, metric: str) -> NDArray[np.float64]:
-    """Return the mean difference in each group of images, all seeds that both have taken together."""
+    """Return the mean difference in each group of images, all seeds taken together."""
     groups = defaultdict(list)
-    for seed in ours.keys() & theirs.keys():
+    for seed in ours:
         for row, other in zip(ours[seed], theirs[seed], strict=True):
             groups[row["group"]].append(float(row[metric]) - float(other[metric]))
     return np.array([np.mean(values) for values in groups.values()])
@@ -90,20 +104,22 @@ def permutation_test(difference: NDArray[np.float64]) -> float:
     return float((as_large + extra) / (len(signs) + extra))
 
 
-def compare(tables: dict[str, Seeds]) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return the difference to the baseline and its p for each arm and metric, over the seeds that both have."""
+def compare(tables: dict[str, Seeds]) -> Comparisons:
+    """Compare each arm with Dice + CE, and with the control that its file names, over the seeds that both have."""
     tests = {}
-    for arm, table in tables.items():
-        seeds = table.keys() & tables[BASELINE].keys()
-        if arm == BASELINE or not seeds:
-            continue
-        for seed in seeds:
-            ours, theirs = ([row["case"] for row in each[seed]] for each in (table, tables[BASELINE]))
-            if ours != theirs:
-                raise ValueError(f"{arm} and {BASELINE} have other images with seed {seed}; measure the same ones.")
-        for metric in METRICS:
-            difference = pair(table, tables[BASELINE], metric)
-            tests[arm, metric] = float(difference.mean()), permutation_test(difference)
+    for arm in tables:
+        for baseline in (BASELINE, read_arm(arm).get("control")):
+            if baseline not in tables or arm == baseline:
+                continue
+            seeds = sorted(tables[arm].keys() & tables[baseline].keys())
+            ours, theirs = ({seed: tables[name][seed] for seed in seeds} for name in (arm, baseline))
+            for seed in seeds:
+                if [row["case"] for row in ours[seed]] != [row["case"] for row in theirs[seed]]:
+                    raise ValueError(f"{arm} and {baseline} have other images with seed {seed}; measure the same ones.")
+            for metric in METRICS if seeds else ():
+                difference = pair(ours, theirs, metric)
+                by_seed = average(ours, metric) - average(theirs, metric)
+                tests[arm, baseline, metric] = Comparison(difference.mean(), permutation_test(difference), by_seed)
     return tests
 
 
@@ -117,7 +133,7 @@ def read_costs(path: Path) -> dict[str, dict[str, str]]:
 
 def format_tables(
     tables: dict[str, Seeds],
-    tests: dict[tuple[str, str], tuple[float, float]],
+    tests: Comparisons,
     costs: dict[str, dict[str, str]],
 ) -> str:
     """Return both tables: means with the standard deviation over seeds, marked where p is below 0.05 and 0.01."""
@@ -146,12 +162,12 @@ def format_values(table: Seeds, metric: str) -> str:
     return f"{values.mean():.{digits}f}{deviation}"
 
 
-def format_mark(tests: dict[tuple[str, str], tuple[float, float]], arm: str, metric: str) -> str:
-    """Return how sure a difference is, and its direction: ↑ is better, ↓ worse."""
-    difference, p = tests.get((arm, metric), (0.0, 1.0))
-    if not p < 0.05:  # nor where it is not known
+def format_mark(tests: Comparisons, arm: str, metric: str) -> str:
+    """Return how sure a difference from Dice + CE is, and its direction: ↑ is better, ↓ worse."""
+    test = tests.get((arm, BASELINE, metric))
+    if test is None or not test.p < 0.05:  # nor where p is not known
         return ""
-    return f" {'↑' if difference * METRICS[metric][1] > 0 else '↓'}" + r"\*" * (2 if p < 0.01 else 1)
+    return f" {'↑' if test.difference * METRICS[metric][1] > 0 else '↓'}" + r"\*" * (2 if test.p < 0.01 else 1)
 
 
 def draw(tables: dict[str, Seeds], path: Path) -> None:

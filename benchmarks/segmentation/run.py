@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import data
 import torch
@@ -30,16 +33,18 @@ def main() -> None:
     args = parse_arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
-    overrides = dict(override.split("=", 1) for override in args.set)
+    overrides = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in args.set)}
     for seed in args.seeds:
         for arm in args.arms:
-            folder = args.results / args.data / (arm + "".join(f",{override}" for override in args.set))
-            work = args.work / folder.relative_to(args.results)
-            parser = read_arm(arm, {key: yaml.safe_load(value) for key, value in overrides.items()}, args.config)
-            claim(folder, parser, args.cases)
-            claim(work, parser, args.cases)
+            name = ",".join([arm, *args.set])
+            folder, work = args.results / args.data / name, args.work / args.data / name
+            parser = read_arm(arm, overrides, args.config)
+            configuration = describe(parser, args.cases, args.device)
+            claim(folder, configuration)
+            claim(work, configuration)
             paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
             if all(path.is_file() for path in paths.values()):
+                print(f"{name} seed {seed}: there already", flush=True)
                 continue
             start = time.perf_counter()
             dataset = make_training_set(args.data, args.root, parser, args.cases)
@@ -48,21 +53,31 @@ def main() -> None:
             for section, path in paths.items():
                 rows = evaluate(run, args.data, args.root, section, args.cases)
                 write(path, work / f"{seed}_{section}", rows)
-            print(f"{folder.name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
+            print(f"{name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def claim(folder: Path, parser: ConfigParser, cases: int | None) -> None:
+def describe(parser: ConfigParser, cases: int | None, device: str) -> dict[str, Any]:
+    """Return all but the seed that a result depends on."""
+    settings = {key: value for key, value in parser.get().items() if key not in ("title", "control")}
+    versions = {name: metadata.version(name) for name in ("torch", "monai", "monai-topoloss")}
+    return {**settings, "cases": cases or "all", "device": device, "threads": torch.get_num_threads(), **versions}
+
+
+def claim(folder: Path, configuration: dict[str, Any]) -> None:
     """Keep the configuration in a folder, and refuse the folder to another one."""
     path = folder / "config.yaml"
-    config = {key: value for key, value in parser.get().items() if key != "title"}
-    config["cases"] = cases or "all"
     if path.is_file():
         kept = yaml.safe_load(path.read_text())
-        if differing := sorted(key for key in config.keys() | kept.keys() if config.get(key) != kept.get(key)):
+        keys = sorted(kept.keys() | configuration.keys())
+        if differing := [key for key in keys if kept.get(key) != configuration.get(key)]:
             raise SystemExit(f"{folder} has runs with other {', '.join(differing)}; give other --results and --work.")
         return
+    if any(folder.glob("*.csv")) or any(folder.glob("*.pt")):
+        raise SystemExit(f"{folder} has runs of an unknown configuration; give other --results and --work.")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    part = folder / f"config.{os.getpid()}.part"  # others may begin at the same time
+    part.write_text(yaml.safe_dump(configuration, sort_keys=False))
+    part.replace(path)
 
 
 def write(path: Path, masks: Path, rows: list[dict[str, object]]) -> None:

@@ -29,7 +29,7 @@ from monai_topoloss.metrics import (
 HERE = Path(__file__).parent
 ARMS = (
     "dice_ce", "dice_ce_0.5", "dice_ce_0.02", "soft_cldice", "recall_0.1", "recall_1", "supervoxel_0.5",
-    "supervoxel_0.8", "supervoxel_strong", "recall_supervoxel",
+    "supervoxel_0.8", "supervoxel_strong", "supervoxel_added", "recall_supervoxel",
 )  # fmt: skip
 
 
@@ -49,11 +49,13 @@ def stem(name: str, section: str) -> str:
 
 
 def read_arm(arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None) -> ConfigParser:
-    """Read the configuration of an arm, and a file that overrides it."""
+    """Read the configuration of an arm, and change settings by a file and by hand."""
     parser = ConfigParser()
-    files = [HERE / "common.yaml", HERE / "arms" / f"{arm}.yaml", *([] if config is None else [config])]
-    parser.read_config([str(path) for path in files])
-    parser.update(overrides or {})
+    parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
+    changes = {**({} if config is None else ConfigParser.load_config_file(config)), **(overrides or {})}
+    if unknown := sorted(changes.keys() - parser.get().keys()):
+        raise ValueError(f"{arm} has no setting {', '.join(unknown)}.")
+    parser.update(changes)
     return parser
 
 

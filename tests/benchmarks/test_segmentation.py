@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 import yaml
 from monai.losses import DiceCELoss
+from monai.transforms import RandAdjustContrastd, RandScaleIntensityd
 from PIL import Image
 from scipy import ndimage, stats
 from skimage import metrics
@@ -48,6 +50,10 @@ def write_data(root, spatial_size):
             grey = (255 * np.clip(image[0], 0, 1)).astype(np.uint8)
             Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folders[0] / f"{seed:03d}.png")
             Image.fromarray(label[0] * 255).save(folders[1] / f"{seed:03d}.png")
+    for folder in folders:  # a test image of another group
+        shutil.copy(folder / "009.png", folder / "010.png")
+    groups = "".join(f"{number:03d},{'indistr' if number < 10 else 'angles'}\n" for number in range(1, 11))
+    (root / "topomortar" / "dataset" / "dataset_types.txt").write_text(f"ID,group\n{groups}")
     return root
 
 
@@ -121,6 +127,20 @@ def test_seeds_decide(make_run):
         assert_equal_weights(first, other)
 
 
+def test_image_label_and_skeleton_are_turned_together(code, root):
+    transform = code["data"].augment([32, 32])
+    transform.transforms = [
+        each for each in transform.transforms if not isinstance(each, (RandAdjustContrastd, RandScaleIntensityd))
+    ]
+    cases = code["data"].list_cases("topomortar", root, "training")
+    transform.set_random_state(0)
+    patches = [transform({**case, "image": case["label"]}) for case in cases * 10]
+    agreement = [np.corrcoef(patch["image"].flatten(), patch["label"].flatten())[0, 1] for patch in patches]
+    assert min(agreement) > 0.95  # up to the noise
+    corners = [patch["label"][0, :16, :16].sum() for patch in patches]
+    assert len({int(corner) for corner in corners}) > 10
+
+
 def test_patches_are_those_of_the_image_label_and_skeleton(make_run):
     for batch in make_run("dice_ce").load_epoch():
         assert batch["image"].shape == (2, 3, 32, 32)
@@ -147,7 +167,9 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     if "recall" in arm:
         recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
         expected = expected + get("lambda_recall") * recall
-    if "supervoxel" in arm:  # instead of the cross entropy
+    if arm == "supervoxel_added":
+        expected = expected + 20 * SupervoxelLoss(softmax=True, alpha=1, beta=0.5)(logits, label)
+    elif "supervoxel" in arm:  # instead of the cross entropy
         cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
         supervoxel = SupervoxelLoss(softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
         assert abs(supervoxel - cross_entropy) > 1e-3
@@ -155,7 +177,7 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("arm", ["dice_ce_0.02", "supervoxel_0.5", "supervoxel_strong", "recall_supervoxel"])
+@pytest.mark.parametrize("arm", ["dice_ce_0.02", "supervoxel_0.5", "supervoxel_strong", "supervoxel_added"])
 def test_scheduled_losses_start_later(make_run, arm):
     run = make_run(arm)
     batch = next(iter(run.load_epoch()))
@@ -192,7 +214,7 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     command(code["report"], monkeypatch, "--results", tmp_path / "results")
     table = (tmp_path / "results" / "topomortar.md").read_text()
     assert table in capsys.readouterr().out
-    assert "| + Skeleton Recall, weight 1 | 2 |" in table
+    assert "| Dice + CE + Skeleton Recall (weight 1) | 2 |" in table
     with Image.open(tmp_path / "results" / "topomortar.png") as figure:
         assert figure.width > figure.height > 100
     arguments_of_pictures = ["--root", root, "--arm", "recall_1", "--work", tmp_path / "work", "--results", tmp_path]
@@ -203,6 +225,10 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     command(code["pictures"], monkeypatch, *arguments_of_pictures, "--section", "validation")
     assert capsys.readouterr().out.startswith("repaired splits: ")
     assert (tmp_path / "topomortar_validation_recall_1.png").is_file()
+    nothing = ["--root", root, "--work", tmp_path / "none", "--results", tmp_path]
+    with pytest.raises(SystemExit, match="Expected predictions in"):
+        command(code["mistakes"], monkeypatch, *nothing)
+    assert not (tmp_path / "topomortar_mistakes.csv").exists()
     options = ["--root", root, "--work", tmp_path / "work", "--results", tmp_path]
     command(code["mistakes"], monkeypatch, *options)
     capsys.readouterr()
@@ -210,7 +236,9 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
         assert [(row["arm"], row["images"]) for row in csv.DictReader(file)] == [("dice_ce", "6"), ("recall_1", "6")]
     monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
     command(code["run"], monkeypatch, *arguments)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out.splitlines() == [
+        f"{arm} seed {seed}: there already" for seed in (0, 1) for arm in ("dice_ce", "recall_1")
+    ]
 
 
 def test_other_configurations_do_not_share_a_folder(code, root, tmp_path, monkeypatch):
@@ -220,14 +248,33 @@ def test_other_configurations_do_not_share_a_folder(code, root, tmp_path, monkey
     command(code["run"], monkeypatch, *first, *values)
     command(code["run"], monkeypatch, *first, *values)
     other = tmp_path / "other.yaml"
-    other.write_text("learning_rate: 0.1\nnew: 1\n")
-    with pytest.raises(SystemExit, match=r"results.* has runs with other learning_rate, new;"):
+    other.write_text("learning_rate: 0.1\nbatch_size: 2\n")
+    with pytest.raises(SystemExit, match=r"results.* has runs with other learning_rate;"):
         command(code["run"], monkeypatch, *first, "--config", other, *values)
     with pytest.raises(SystemExit, match=r"results.* has runs with other cases;"):
         command(code["run"], monkeypatch, *first, "--cases", "3", *values)
     fresh = ["--results", tmp_path / "fresh", "--work", tmp_path / "work", "--cases", "3"]  # would take its checkpoint
     with pytest.raises(SystemExit, match=r"work.* has runs with other cases;"):
         command(code["run"], monkeypatch, *shared, *fresh, *values)
+
+
+def test_runs_of_an_unknown_configuration_are_left_alone(code, root, tmp_path, monkeypatch):
+    folder = tmp_path / "work" / "topomortar" / "dice_ce"
+    folder.mkdir(parents=True)
+    (folder / "0.pt").touch()
+    arguments = ["--root", root, "--arms", "dice_ce", "--device", "cpu", "--results", tmp_path / "results"]
+    with pytest.raises(SystemExit, match=r"work.* has runs of an unknown configuration"):
+        command(code["run"], monkeypatch, *arguments, "--work", tmp_path / "work")
+
+
+def test_settings_that_an_arm_lacks_are_refused(code, tmp_path):
+    with pytest.raises(ValueError, match=r"supervoxel_0\.5 has no setting alpah\."):
+        code["train"].read_arm("supervoxel_0.5", {"alpah": 0.9})
+    config = tmp_path / "config.yaml"
+    config.write_text("lambda_recall: 3\n")
+    assert code["train"].read_arm("recall_1", config=config).get("lambda_recall") == 3
+    with pytest.raises(ValueError, match=r"dice_ce has no setting lambda_recall\."):
+        code["train"].read_arm("dice_ce", config=config)
 
 
 def test_a_broken_checkpoint_is_named(make_run, tmp_path):
@@ -245,7 +292,13 @@ def test_committed_runs_have_the_configuration_of_today(code):
         assert (folder / "config.yaml").is_file()
         arm, *overrides = folder.name.split(",")
         values = {key: yaml.safe_load(value) for key, value in (override.split("=") for override in overrides)}
-        code["run"].claim(folder, code["train"].read_arm(arm, values), None)
+        expected = code["run"].describe(code["train"].read_arm(arm, values), None, "cpu")
+        kept = yaml.safe_load((folder / "config.yaml").read_text())
+        installation = {"threads", "torch", "monai", "monai-topoloss"}
+        assert kept.keys() == expected.keys() > installation
+        assert {key: kept[key] for key in kept.keys() - installation} == {
+            key: expected[key] for key in kept.keys() - installation
+        }
 
 
 def test_arms_differ_in_nothing_but_the_loss(make_run):
@@ -390,6 +443,7 @@ def test_permutation_test_is_scipys(code):
     )  # fmt: skip
     assert code["report"].permutation_test(difference) == pytest.approx(expected.pvalue, abs=0.01)
     assert code["report"].permutation_test(np.zeros(30)) == 1
+    assert code["report"].permutation_test(np.ones(50)) == pytest.approx(1 / 10_001)  # never 0
     assert np.isnan(code["report"].permutation_test(np.array([1.0, np.nan])))
 
 
@@ -409,7 +463,10 @@ def test_report_does_not_hide_what_was_not_measured(code, tmp_path, monkeypatch)
     write_results(tmp_path / "chase_db1" / "dice_ce", (0,), lambda _, case: case)
     write_results(tmp_path / "chase_db1" / "recall_1", (0,), lambda _, case: "nan" if case == 3 else case + 1)
     command(code["report"], monkeypatch, "--results", tmp_path)
-    assert "| + Skeleton Recall, weight 1 | 1 | nan | nan | nan | nan |" in (tmp_path / "chase_db1.md").read_text()
+    assert (
+        "| Dice + CE + Skeleton Recall (weight 1) | 1 | nan | nan | nan | nan |"
+        in (tmp_path / "chase_db1.md").read_text()
+    )
 
 
 def test_changes_are_what_one_prediction_breaks_alone(code):
@@ -468,9 +525,10 @@ def write_results(folder, seeds, value):
 def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     results = tmp_path / "chase_db1"
     write_results(results / "dice_ce", (0, 1), lambda seed, case: case + seed)
-    write_results(results / "recall_1", (0, 1), lambda seed, case: case + seed + 0.5)
+    write_results(results / "recall_1", (0, 1), lambda seed, case: case + seed + (0.75 if seed else 0.25))
     write_results(results / "recall_0.1", (0, 1), lambda seed, case: case + seed + (-1) ** (case // 2))
     # a third seed that the baseline lacks is shown, not compared
+    write_results(results / "dice_ce_0.5", (0, 1), lambda seed, case: case + seed - 0.25)
     write_results(results / "supervoxel_0.5", (0, 1, 2), lambda seed, case: case + seed + 100 * (seed == 2))
     (tmp_path / "chase_db1_cost.csv").write_text(
         "arm,seconds,time_ratio,mebibytes,memory_ratio\n"
@@ -478,34 +536,49 @@ def test_report_pairs_groups_and_averages_seeds(code, tmp_path, monkeypatch):
     )
     command(code["report"], monkeypatch, "--results", tmp_path)
     with (tmp_path / "chase_db1_tests.csv").open() as file:
-        tests = {(row["arm"], row["metric"]): row for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    tests = {(row["arm"], row["metric"]): row for row in rows if row["baseline"] == "dice_ce"}
     assert float(tests["recall_1", "splits"]["difference"]) == pytest.approx(0.5)
+    assert tests["recall_1", "splits"]["differences_by_seed"] == "0.25 0.75"
     assert float(tests["recall_1", "splits"]["p"]) == pytest.approx(2 / 2**8)  # eight groups, not sixteen cases
     assert float(tests["recall_0.1", "splits"]["p"]) == 1
     assert float(tests["supervoxel_0.5", "splits"]["p"]) == 1
+    (control,) = (row for row in rows if row["baseline"] == "dice_ce_0.5" and row["metric"] == "splits")
+    assert (control["arm"], float(control["difference"])) == ("supervoxel_0.5", 0.25)
+    assert float(control["p"]) == pytest.approx(2 / 2**8, rel=1e-5)
     second, first = (tmp_path / "chase_db1.md").read_text().split("\n\n")
     rows = {row.split(" | ")[0][2:]: row for row in second.splitlines()}
     assert "8.000 ± 0.707" in first.splitlines()[2]  # the baseline: means 7.5 and 8.5
-    assert rows["+ Skeleton Recall, weight 1"].endswith(r"| 8.5 ± 0.7 ↓\*\* | 8.5 ± 0.7 ↓\*\* | 6.00 | 7.00 |")
-    assert "*" not in rows["+ supervoxel, alpha 0.5, beta 0.5"]
-    assert r"8.500 ± 0.707 ↑\*\*" in first
+    recall = rows["Dice + CE + Skeleton Recall (weight 1)"]
+    assert recall.endswith(r"| 8.5 ± 1.1 ↓\*\* | 8.5 ± 1.1 ↓\*\* | 6.00 | 7.00 |")
+    assert "*" not in rows["Dice + supervoxel (alpha 0.5, beta 0.5)"]
+    assert r"8.500 ± 1.061 ↑\*\*" in first
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the process's peak memory from Linux")
 def test_cost(code, root, tmp_path, monkeypatch):
-    monkeypatch.setattr(code["cost"], "ARMS", ("dice_ce", "recall_1"))
+    monkeypatch.setattr(code["cost"], "ARMS", ("dice_ce", "supervoxel_0.5"))
+    measure, alphas = code["cost"].measure_time, []
+
+    def measure_time(runs, *arguments):
+        alphas.extend(handler.loss.alpha for run in runs for handler in run.handlers)
+        return measure(runs, *arguments)
+
+    monkeypatch.setattr(code["cost"], "measure_time", measure_time)
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(SMALL))
-    monkeypatch.setattr(code["cost"], "spawn_memory", lambda arm: {"dice_ce": 10.0, "recall_1": 15.0}[arm])
+    monkeypatch.setattr(code["cost"], "spawn_memory", lambda arm: {"dice_ce": 10.0, "supervoxel_0.5": 15.0}[arm])
     options = ["--root", root, "--cases", 3, "--device", "cpu", "--results", tmp_path, "--rounds", 2, "--warm-up", 1]
     options += ["--config", config]
     command(code["cost"], monkeypatch, *options)
     with (tmp_path / "topomortar_cost.csv").open() as file:
-        baseline, recall = csv.DictReader(file)
+        baseline, supervoxel = csv.DictReader(file)
+    assert alphas == [0.5]  # what it costs once it is switched on
     assert (baseline["arm"], baseline["time_ratio"], baseline["memory_ratio"]) == ("dice_ce", "1", "1")
-    assert (recall["arm"], recall["memory_ratio"]) == ("recall_1", "1.5")
-    assert float(recall["seconds"]) > 0
-    assert float(recall["time_ratio"]) > 0
+    assert (supervoxel["arm"], supervoxel["memory_ratio"]) == ("supervoxel_0.5", "1.5")
+    assert (supervoxel["device"], supervoxel["threads"]) == ("cpu", str(torch.get_num_threads()))
+    assert float(supervoxel["seconds"]) > 0
+    assert float(supervoxel["time_ratio"]) > 0
 
 
 @pytest.mark.slow

@@ -46,6 +46,30 @@ def test_topomortar_layout(tmp_path):
         topomortar_datalist(str(tmp_path), "validation")
 
 
+def test_real_topomortar_groups(real_data):
+    training = topomortar_datalist(real_data / "topomortar", "training")
+    assert topomortar_datalist(real_data / "topomortar", "training", group="indistr") == training
+    with pytest.raises(FileNotFoundError, match="found none"):
+        topomortar_datalist(real_data / "topomortar", "training", group="shadows")
+
+
+def test_topomortar_groups(tmp_path):
+    for name in ("001.png", "002.png", "003.png"):
+        touch(tmp_path / "dataset" / "test" / "images" / name)
+        touch(tmp_path / "dataset" / "test" / "accurate" / name)
+    with pytest.raises(FileNotFoundError, match=r"dataset_types\.txt, but it is missing"):
+        topomortar_datalist(tmp_path, "test", group="indistr")
+    (tmp_path / "dataset" / "dataset_types.txt").write_text(
+        "ID,group\n001,indistr\n002,shadows\n003,indistr\n004,angles\n"
+    )
+    cases = topomortar_datalist(tmp_path, "test", group="indistr")
+    assert [Path(case["image"]).name for case in cases] == ["001.png", "003.png"]
+    with pytest.raises(ValueError, match="`group` to be one of 'angles', 'indistr', 'shadows', got 'shadow'"):
+        topomortar_datalist(tmp_path, "test", group="shadow")
+    with pytest.raises(FileNotFoundError, match="found none"):
+        topomortar_datalist(tmp_path, "test", group="angles")
+
+
 def test_chase_db1_splits_by_child(tmp_path):
     for child in range(1, 15):
         for eye in "LR":
