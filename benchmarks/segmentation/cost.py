@@ -1,6 +1,6 @@
 """Measure what a training step costs with each loss, relative to Dice + CE in the same run.
 
-python benchmarks/segmentation/cost.py --root ../shared/data --data topomortar
+python benchmarks/segmentation/cost.py --root DATA --data topomortar
 
 A step is forward, loss, backward and update, on batches that are ready. Losses take turns; ratios are medians over
 rounds. Memory is the peak of a step above what the process held before it, in a process of its own (Linux or CUDA).

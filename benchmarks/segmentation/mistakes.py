@@ -1,6 +1,6 @@
 """Say what the mistakes of each loss are made of, from the predictions that run.py keeps.
 
-python benchmarks/segmentation/mistakes.py --root ../shared/data --data topomortar
+python benchmarks/segmentation/mistakes.py --root DATA --data topomortar
 
 Of all wrong pixels, how many are critical; of the merges, how many touch no object that was found (specks), how many
 join several, and how many touch one (other), as where they bridge a gap beside it; of the splits, how many lie between

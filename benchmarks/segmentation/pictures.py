@@ -1,6 +1,6 @@
 """Draw what one loss repairs and what it newly breaks, compared with Dice + CE.
 
-python benchmarks/segmentation/pictures.py --root ../shared/data --data topomortar --arm recall_1
+python benchmarks/segmentation/pictures.py --root DATA --data topomortar --arm recall_1
 
 A split or merge is repaired if the other prediction has none that touches it, and more than half of its pixels right;
 it is new the other way round. All seeds that both have predicted are searched. Nothing is picked by hand: of each kind,

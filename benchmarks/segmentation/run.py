@@ -1,6 +1,6 @@
 """Train the same network with different losses on real images, and measure what stays connected.
 
-python benchmarks/segmentation/run.py --root ../shared/data --data topomortar --seeds 0 1 2
+python benchmarks/segmentation/run.py --root DATA --data topomortar --seeds 0 1 2
 python benchmarks/segmentation/report.py
 
 A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for
