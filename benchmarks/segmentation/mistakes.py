@@ -93,7 +93,7 @@ def describe_merge(component: Mask, found: NDArray[np.int32], objects: NDArray[n
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
+    parser.add_argument("--section", choices=data.SECTIONS, default=data.SECTIONS[-1])
     return parser.parse_args()
 
 

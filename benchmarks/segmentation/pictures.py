@@ -10,6 +10,7 @@ the component of median size is shown, and the one that is larger than 90 % of t
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,14 +109,14 @@ def draw(changes: dict[str, list[Change]], folders: list[Path], section: str, ti
     figure = Figure(figsize=(12, 6.9))
     figure.suptitle("light orange: missed   dark orange: splits   light blue: invented   dark blue: merges", y=0.985)
     for part, quantile, left in zip(("of median size", "larger than 90 %"), QUANTILES, (0.06, 0.54), strict=True):
-        grid = figure.add_gridspec(len(KINDS), 4, left=left, right=left + 0.455, top=0.87, bottom=0.01, wspace=0.04)
+        grid = figure.add_gridspec(len(KINDS), 4, left=left, right=left + 0.455, top=0.86, bottom=0.01, wspace=0.04)
         axes = grid.subplots()
-        figure.text(left + 0.2275, 0.93, part, ha="center", weight="bold")
+        figure.text(left + 0.2275, 0.94, part, ha="center", weight="bold")
         for axis in axes.flat:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         for axis, title in zip(axes[0], ["image", "label", *titles], strict=True):
-            axis.set_title(title.replace(", ", "\n"), fontsize=9)
+            axis.set_title(textwrap.fill(title, 20), fontsize=9)
         for row, kind in zip(axes, KINDS, strict=True):
             found = sorted(changes[kind], key=lambda change: change.size)
             if quantile == QUANTILES[0]:
@@ -157,7 +158,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument("--arm", choices=ARMS[1:], required=True)
-    parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
+    parser.add_argument("--section", choices=data.SECTIONS, default=data.SECTIONS[-1])
     return parser.parse_args()
 
 

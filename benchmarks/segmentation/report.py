@@ -45,7 +45,7 @@ def main() -> None:
     """Write DATA.md, DATA.png and DATA_tests.csv for each data set that has results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--section", choices=data.SECTIONS[1:], default="test")
+    parser.add_argument("--section", choices=data.SECTIONS, default=data.SECTIONS[-1])
     args = parser.parse_args()
     for name in data.DATA_SETS:
         tables = {arm: read(args.results / name / arm, args.section) for arm in ARMS}

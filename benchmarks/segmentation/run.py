@@ -98,7 +98,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--sections", nargs="+", choices=data.SECTIONS[1:], default=["validation", "test"])
+    parser.add_argument("--sections", nargs="+", choices=data.SECTIONS, default=list(data.SECTIONS[1:]))
     parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
     parser.add_argument("--cases", type=int, help="use only the first images of each section")
