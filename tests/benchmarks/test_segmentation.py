@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("data", "train", "run", "report", "cost", "pictures", "mistakes")
+    names = ("data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
     sys.path.insert(0, str(FOLDER))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -234,6 +234,13 @@ def test_run_then_report_then_nothing_left_to_do(code, root, tmp_path, monkeypat
     capsys.readouterr()
     with (tmp_path / "topomortar_mistakes.csv").open() as file:
         assert [(row["arm"], row["images"]) for row in csv.DictReader(file)] == [("dice_ce", "6"), ("recall_1", "6")]
+    command(code["gradients"], monkeypatch, *options, "--config", config, "--batches", "2")
+    capsys.readouterr()
+    with (tmp_path / "topomortar_gradients.csv").open() as file:
+        header, shares, *rows = csv.reader(file)
+    assert header == ["part", "splits", "merges", "other wrong", "right"]
+    assert sum(map(float, shares[1:])) == pytest.approx(1, abs=0.01)
+    assert [row[0] for row in rows[:2]] == ["Dice", "CE"]
     monkeypatch.setattr(code["run"], "Run", None)  # would fail if one were to be made
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out.splitlines() == [
@@ -508,6 +515,35 @@ def test_mistakes_are_told_apart(code):
         "images": 1, "wrong": 1 + 2 + 3 + 10 + 4 + 1 + 3 + 4, "critical": 1 + 2 + 3 + 4 + 1 + 4,
         "splits": 5, "broken": 3, "crumbs": 1, "lost": 1, "merges": 2, "joining": 1, "specks": 1,
     }  # fmt: skip
+
+
+def test_gradients_are_those_at_the_foregrounds_logit(code):
+    label = torch.zeros(1, 1, 20, 30)
+    label[..., 5, :] = label[..., 15, :] = 1
+    prediction = label.clone()
+    prediction[..., 5, 12] = 0  # a split
+    prediction[..., 15, 25:] = 0  # an end
+    prediction[..., 6:15, 3] = 1  # a merge
+    prediction[..., 16, 5] = 1  # a bump
+    logits = torch.cat([torch.zeros_like(label), 2 * prediction - 1], dim=1)  # p is 0.27 or 0.73
+    regions = code["gradients"].find_regions(logits, label)
+    assert {name: int(mask.sum()) for name, mask in regions.items()} == {
+        "splits": 1, "merges": 9, "other wrong": 6, "right": 584
+    }  # fmt: skip
+    skeleton = label
+    found = code["gradients"].find_gradients(logits, label, skeleton)
+    p = logits.softmax(dim=1)[:, 1]
+    torch.testing.assert_close(found["CE"], p - label[:, 0])
+    torch.testing.assert_close(found["0.02 CE"], 0.02 * (p - label[:, 0]))
+    critical = regions["splits"] | regions["merges"]
+    weight = torch.where(critical, 0.02 + 0.98 * 0.5, 0.02)
+    torch.testing.assert_close(found["supervoxel (alpha 0.98, beta 0.5)"], weight * (p - label[:, 0]))
+    weight = torch.where(critical, 20 * 0.5, 0)
+    torch.testing.assert_close(found["20 supervoxel (alpha 1, beta 0.5)"], weight * (p - label[:, 0]))
+    recall = found["Skeleton Recall"]
+    assert not recall[label[:, 0] == 0].any()
+    inside = -(p * (1 - p))[label[:, 0] == 1] * label.numel() / label.sum()
+    torch.testing.assert_close(recall[label[:, 0] == 1], inside)
 
 
 def write_results(folder, seeds, value):
