@@ -36,7 +36,8 @@ class _GatherVoxels(torch.autograd.Function):
         channels_last = torch.channels_last if input.ndim == 4 else torch.channels_last_3d
         if input.is_contiguous(memory_format=channels_last) and not input.is_contiguous():
             ctx.memory_format = channels_last
-        return _take(input, index)
+        rows = _rows(input)
+        return input.flatten(2)[_positions(index, input)] if rows is None else rows[index]
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
@@ -48,11 +49,6 @@ class _GatherVoxels(torch.autograd.Function):
         else:
             rows[index] = grad_outputs[0]
         return grad, None
-
-
-def _take(input: Tensor, index: Tensor) -> Tensor:
-    rows = _rows(input)
-    return input.flatten(2)[_positions(index, input)] if rows is None else rows[index]
 
 
 def _rows(input: Tensor) -> Tensor | None:
