@@ -13,7 +13,7 @@ from typing import cast
 
 from torch import Tensor
 
-from monai_topoloss._checks import check_option
+from monai_topoloss._checks.options import check_option
 from monai_topoloss.backends.base import Backend
 
 __all__ = ["BACKENDS", "Backend", "backend_for"]

@@ -13,7 +13,8 @@ from monai.metrics import compute_dice
 from monai.networks import one_hot
 from torch import Tensor
 
-from monai_topoloss._checks import check_class_ids, check_same_shape, check_tensor
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.tensors import check_same_shape, check_tensor
 from monai_topoloss.cli.files import UsageError, complain, progress, read_label, run_or_complain
 from monai_topoloss.cli.matching import match
 from monai_topoloss.cli.table import CsvTable, Row, print_table

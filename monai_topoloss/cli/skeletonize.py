@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from monai_topoloss._checks import METHODS
+from monai_topoloss._checks.options import METHODS
 from monai_topoloss.cli.files import (
     UsageError,
     check_path,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from monai_topoloss._checks import check_option
+from monai_topoloss._checks.options import check_option
 
 __all__ = ["chase_db1_datalist"]
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
-from monai_topoloss._checks import check_int
+from monai_topoloss._checks.options import check_int
 
 __all__ = ["synthetic_datalist", "synthetic_vessels"]
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from monai.utils import optional_import
 
-from monai_topoloss._checks import check_channel, check_destinations, check_int, check_item
+from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_channel, check_destinations, check_item
 from monai_topoloss.visualize import plot_critical
 
 if TYPE_CHECKING:

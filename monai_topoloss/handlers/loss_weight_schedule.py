@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from monai.utils import optional_import
 
-from monai_topoloss._checks import check_attribute, check_int, check_numbers
+from monai_topoloss._checks.options import check_attribute, check_int, check_numbers
 
 if TYPE_CHECKING:
     from ignite.engine import Engine, Events

@@ -10,15 +10,11 @@ import torch.nn.functional as F  # noqa: N812
 from monai.utils import LossReduction
 from torch import Tensor
 
-from monai_topoloss._checks import (
-    check_class_ids,
-    check_edges,
-    check_instances,
-    check_logits,
-    check_loss_map,
-    check_no_nan,
-    split_target,
-)
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.losses import check_loss_map
+from monai_topoloss._checks.options import check_edges
+from monai_topoloss._checks.targets import check_instances, check_logits, split_target
+from monai_topoloss._checks.tensors import check_no_nan
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.losses._dtype import at_least_float32

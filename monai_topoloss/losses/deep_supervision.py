@@ -9,7 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from monai.losses import DeepSupervisionLoss
 from torch import Tensor, nn
 
-from monai_topoloss._checks import check_option, check_outputs, check_skeleton_of_label, split_target
+from monai_topoloss._checks.options import check_option
+from monai_topoloss._checks.targets import check_outputs, check_skeleton_of_label, split_target
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.losses.skeleton_recall import Target
 

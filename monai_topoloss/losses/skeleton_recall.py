@@ -18,23 +18,22 @@ from monai.utils import LossReduction
 from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
-from monai_topoloss._checks import (
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.losses import (
     check_activation,
-    check_class_ids,
     check_class_weight,
-    check_ignore_index,
     check_include_background,
-    check_int,
+    check_number_of_weights,
+    check_smoothing,
+)
+from monai_topoloss._checks.options import check_ignore_index, check_int, check_option, check_weight
+from monai_topoloss._checks.targets import (
     check_label,
     check_logits,
-    check_number_of_weights,
     check_one_channel,
-    check_option,
     check_probabilities,
     check_skeleton,
     check_skeleton_in_label,
-    check_smoothing,
-    check_weight,
     split_target,
 )
 from monai_topoloss._labels import drop_ignored, has_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from monai_topoloss._checks import check_losses
+from monai_topoloss._checks.losses import check_losses
 
 __all__ = ["SumLoss"]
 

@@ -16,21 +16,11 @@ from monai.utils import LossReduction
 from torch import Tensor, nn
 from torch.nn.modules.loss import _Loss
 
-from monai_topoloss._checks import (
-    check_class_ids,
-    check_criterion,
-    check_finite_number,
-    check_ignore_index,
-    check_int,
-    check_label,
-    check_logits,
-    check_loss_map,
-    check_no_nan,
-    check_one_channel,
-    check_option,
-    check_share,
-    split_target,
-)
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.losses import check_criterion, check_loss_map
+from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option, check_share
+from monai_topoloss._checks.targets import check_label, check_logits, check_one_channel, split_target
+from monai_topoloss._checks.tensors import check_no_nan
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.losses._dtype import as_float, at_least_float32

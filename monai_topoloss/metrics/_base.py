@@ -9,7 +9,8 @@ from monai.metrics import CumulativeIterationMetric, do_metric_reduction, ignore
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_topoloss._checks import check_class_ids, check_one_hot, check_same_device, check_same_shape, check_tensor
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.tensors import check_one_hot, check_same_device, check_same_shape, check_tensor
 
 
 def check_pair(y_pred: Any, y: Any, *, num_classes: int | None) -> tuple[Tensor, Tensor]:

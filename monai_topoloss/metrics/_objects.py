@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from monai_topoloss._checks import check_instance_maps
+from monai_topoloss._checks.labels import check_instance_maps
 from monai_topoloss.backends import backend_for
 from monai_topoloss.backends.base import PartitionErrors
 from monai_topoloss.metrics._base import check_pair, prepare, set_empty_to_nan

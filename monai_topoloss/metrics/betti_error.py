@@ -9,7 +9,7 @@ import torch
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_topoloss._checks import check_betti_kind, check_patches
+from monai_topoloss._checks.options import check_betti_kind, check_patches
 from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import betti_numbers, euler_number
 

@@ -7,7 +7,7 @@ from typing import Any
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_topoloss._checks import check_option
+from monai_topoloss._checks.options import check_option
 from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import skeletonize
 

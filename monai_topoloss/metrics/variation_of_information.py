@@ -5,7 +5,7 @@ from __future__ import annotations
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_topoloss._checks import check_option
+from monai_topoloss._checks.options import check_option
 from monai_topoloss.metrics._base import OneHotMetric
 from monai_topoloss.metrics._objects import compare_objects
 

@@ -14,7 +14,7 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from monai_topoloss._checks import check_int, check_share, check_weight
+from monai_topoloss._checks.options import check_int, check_share, check_weight
 from monai_topoloss.losses import SkeletonRecallLoss, SupervoxelLoss
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks import check_connectivity, check_finite, check_spatial_dims, check_tensor, like
+from monai_topoloss._checks.options import check_connectivity
+from monai_topoloss._checks.tensors import check_finite, check_spatial_dims, check_tensor, like
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks import check_class_ids, check_connectivity, check_spatial_dims, check_tensor, like
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_connectivity
+from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor, like
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_ids, as_items, from_items
 

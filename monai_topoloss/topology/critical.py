@@ -8,17 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks import (
-    check_class_ids,
-    check_connectivity,
-    check_ignore_index,
-    check_int,
-    check_same_device,
-    check_same_shape,
-    check_spatial_dims,
-    check_tensor,
-    like,
-)
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_connectivity, check_ignore_index, check_int
+from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_ids, as_items, from_items

@@ -7,16 +7,9 @@ from typing import cast
 import torch
 from monai.config import NdarrayTensor
 
-from monai_topoloss._checks import (
-    check_class_ids,
-    check_finite,
-    check_ignore_index,
-    check_int,
-    check_method,
-    check_spatial_dims,
-    check_tensor,
-    like,
-)
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
+from monai_topoloss._checks.tensors import check_finite, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items, from_items

@@ -7,15 +7,9 @@ from monai.config import NdarrayOrTensor
 from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 
-from monai_topoloss._checks import (
-    check_channel_first,
-    check_ignore_index,
-    check_int,
-    check_method,
-    check_one_map,
-    check_option,
-    check_same_shape,
-)
+from monai_topoloss._checks.labels import check_one_map
+from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_option
+from monai_topoloss._checks.tensors import check_channel_first, check_same_shape
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology import critical_components, skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton import RADIUS

@@ -8,7 +8,7 @@ from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
 from monai.transforms import MapTransform
 
-from monai_topoloss._checks import check_postfixes
+from monai_topoloss._checks.options import check_postfixes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
 

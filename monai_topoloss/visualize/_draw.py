@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from monai_topoloss._checks import check_finite, check_image_of, check_int, check_slice, check_tensor
+from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_image_of, check_slice
+from monai_topoloss._checks.tensors import check_finite, check_tensor
 
 # Of the palette of Okabe and Ito, which people who see few colours can tell apart.
 LABEL = (0, 158, 115)  # bluish green

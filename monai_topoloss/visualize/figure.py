@@ -10,7 +10,7 @@ from monai.config import NdarrayTensor
 from monai.utils import optional_import
 from numpy.typing import NDArray
 
-from monai_topoloss._checks import check_int
+from monai_topoloss._checks.options import check_int
 from monai_topoloss.topology import label_components
 from monai_topoloss.visualize._draw import MERGE, SPLIT, Colour, Mask, choose_scale
 from monai_topoloss.visualize.overlay import Scene, draw_scene, make_scene

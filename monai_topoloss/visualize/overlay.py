@@ -9,13 +9,8 @@ from monai.config import NdarrayTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks import (
-    check_class_ids,
-    check_same_device,
-    check_same_shape,
-    check_spatial_dims,
-    check_tensor,
-)
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor
 from monai_topoloss.topology import critical_components, skeletonize, tubed_skeleton
 from monai_topoloss.visualize._draw import (
     LABEL,

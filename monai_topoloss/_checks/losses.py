@@ -1,0 +1,100 @@
+"""How losses are made: activation, smoothing, criterion and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from monai_topoloss._checks.options import check_weight
+
+
+def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tensor], Tensor] | None) -> None:
+    """Check that at most one activation is asked for."""
+    if other_act is not None and not callable(other_act):
+        raise TypeError(f"Expected `other_act` to be None or callable, got {type(other_act).__name__}.")
+    if bool(sigmoid) + bool(softmax) + (other_act is not None) > 1:
+        raise ValueError(
+            "Expected at most one of `sigmoid`, `softmax` and `other_act`, got"
+            f" sigmoid={sigmoid}, softmax={softmax}, other_act={other_act}."
+        )
+
+
+def check_include_background(include_background: bool | None, *, to_onehot_y: bool) -> None:
+    """Check that the background counts only where it can have a skeleton."""
+    if include_background and to_onehot_y:
+        raise ValueError(
+            "Expected `include_background` to be None or False with `to_onehot_y`, got True:"
+            " a label map has no skeleton of the background."
+        )
+
+
+def check_smoothing(smooth_nr: float, smooth_dr: float) -> None:
+    """Check that the smoothing constants keep a recall within [0, 1] and its denominator positive."""
+    if not (smooth_dr > 0 and 0 <= smooth_nr <= smooth_dr):
+        raise ValueError(
+            "Expected 0 <= `smooth_nr` <= `smooth_dr` and `smooth_dr` > 0, got"
+            f" smooth_nr={smooth_nr}, smooth_dr={smooth_dr}."
+        )
+
+
+def check_criterion(criterion: Any) -> None:
+    """Check that a criterion can be called, and does not reduce over voxels as far as it says."""
+    if criterion is None:
+        return
+    if not callable(criterion):
+        raise TypeError(f"Expected `criterion` to be None or callable, got {type(criterion).__name__}.")
+    reduction = getattr(criterion, "reduction", "none")
+    if reduction != "none":
+        raise ValueError(f"Expected `criterion` with reduction='none', got {reduction!r}: its loss map is weighed.")
+
+
+def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> None:
+    """Check that a criterion returned a loss for each voxel: ``shape``, with 1, no, or any number of channels."""
+    batch, channels, *spatial = shape
+    expected = (
+        f"Expected `criterion` to return a loss for each voxel, {tuple(shape)} or {(batch, *spatial)},"
+        " as with reduction='none', got"
+    )
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise TypeError(f"{expected} {values.dtype if isinstance(values, Tensor) else type(values).__name__}.")
+    got = tuple(values.shape)
+    is_map = len(got) == len(shape) and got[0] == batch and list(got[2:]) == spatial
+    if got == (batch, *spatial) and (any_channels or channels == 1):
+        return
+    if not (is_map and (any_channels or got[1] == channels)):
+        raise ValueError(f"{expected} {got}.")
+
+
+def check_losses(losses: Any, weights: Sequence[float]) -> None:
+    """Check that losses are modules, at least one, with a weight for each."""
+    if not isinstance(losses, Sequence | torch.nn.ModuleList):
+        raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
+    for loss in losses:
+        if not isinstance(loss, torch.nn.Module):
+            raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
+    if not losses or len(losses) != len(weights):
+        raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(weights)}.")
+    for weight in weights:
+        check_weight("weights", weight)
+
+
+def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
+    """Return class weights, which are no less than 0, as a tensor: one for each class, or one for all."""
+    if weight is None:
+        return None
+    tensor: Tensor = torch.as_tensor(weight, dtype=torch.float)
+    if tensor.ndim != 1 and not (one_for_all and tensor.ndim == 0):
+        expected = "one number, or " if one_for_all else ""
+        raise ValueError(f"Expected `weight` to be {expected}a sequence of numbers, got shape {tuple(tensor.shape)}.")
+    if not ((tensor >= 0) & tensor.isfinite()).all():
+        raise ValueError(f"Expected `weight` to be finite and at least 0, got {tensor.tolist()}.")
+    return tensor
+
+
+def check_number_of_weights(weight: Tensor, num_classes: int) -> None:
+    """Check that there is a weight for each class that counts, or one for all."""
+    if weight.ndim and len(weight) != num_classes:
+        raise ValueError(f"Expected `weight` to have {num_classes} numbers, one for each class, got {len(weight)}.")

@@ -1,0 +1,161 @@
+"""Options and numbers, as functions and constructors take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
+
+
+def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Check that ``value`` is one of the ``options``."""
+    if value not in options:
+        raise ValueError(f"Expected `{name}` to be one of {', '.join(map(repr, options))}, got {value!r}.")
+
+
+def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:
+    """Check that ``value`` is an int, and no less than ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"Expected `{name}` to be an int, got {type(value).__name__}.")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"Expected `{name}` to be at least {minimum}, got {value}.")
+
+
+def check_number(name: str, value: Any) -> float:
+    """Return a number as float."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"Expected `{name}` to be a number, got {type(value).__name__}.")
+    return float(value)
+
+
+def check_finite_number(name: str, value: Any) -> None:
+    """Check that a number is neither NaN nor infinite."""
+    if not math.isfinite(check_number(name, value)):
+        raise ValueError(f"Expected `{name}` to be finite, got {value}.")
+
+
+def check_share(name: str, value: Any) -> float:
+    """Return a number from 0 to 1."""
+    if not 0 <= check_number(name, value) <= 1:
+        raise ValueError(f"Expected `{name}` from 0 to 1, got {value}.")
+    return float(value)
+
+
+def check_weight(name: str, value: float) -> None:
+    """Check that the weight of a term is not negative."""
+    if not check_number(name, value) >= 0:
+        raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+
+
+def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
+    """Return numbers as float, or sequences of them as tuples, all of the same length."""
+    (first, model), *_ = values.items()
+    checked: list[float | tuple[float, ...]] = []
+    for name, value in values.items():
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            checked.append(tuple(check_number(name, number) for number in value))
+        else:
+            checked.append(check_number(name, value))
+        if isinstance(checked[-1], tuple) != isinstance(checked[0], tuple):
+            raise TypeError(f"Expected `{name}` to hold as many numbers as `{first}`, got {value} for {model}.")
+        if isinstance(checked[0], tuple) and isinstance(checked[-1], tuple) and len(checked[-1]) != len(checked[0]):
+            raise ValueError(
+                f"Expected `{name}` to hold as many numbers as `{first}`, {len(checked[0])}, got {len(checked[-1])}."
+            )
+    return checked
+
+
+def check_attribute(owner: Any, name: str, *, like: float | tuple[float, ...] = 0.0) -> None:
+    """Check that an object has a number of that name, or a tuple of as many numbers as ``like``."""
+    value = getattr(owner, name, None)
+    if isinstance(like, tuple):
+        if not isinstance(value, tuple):
+            raise TypeError(f"Expected `loss` to have a tuple of numbers `{name}`, got {type(owner).__name__} without.")
+        if len(value) != len(like):
+            raise ValueError(f"Expected {len(value)} numbers for `{name}` of `loss`, got {len(like)}.")
+    elif isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"Expected `loss` to have a number `{name}`, got {type(owner).__name__} without.")
+
+
+def check_ignore_index(ignore_index: Any) -> None:
+    """Check that ``ignore_index`` is None or an int other than the background's 0."""
+    if ignore_index is None:
+        return
+    check_int("ignore_index", ignore_index)
+    if ignore_index == 0:
+        raise ValueError("Expected `ignore_index` to be another value than 0, which is the background, got 0.")
+
+
+def check_connectivity(name: str, connectivity: int | None, spatial_dims: int) -> int:
+    """Return the connectivity: the one asked for, else that of all neighbours."""
+    if connectivity is None:
+        return spatial_dims
+    check_int(name, connectivity)
+    if not 1 <= connectivity <= spatial_dims:
+        raise ValueError(f"Expected `{name}` from 1 to {spatial_dims}, the number of spatial axes, got {connectivity}.")
+    return connectivity
+
+
+def check_method(method: str | None, spatial_dims: int | None = None) -> str:
+    """Return the thinning method: the one asked for, else the default of the rank; without a rank, of any."""
+    methods = METHODS[2 if spatial_dims is None else spatial_dims]
+    if method is None:
+        return methods[0]
+    if method not in methods:
+        rank = "" if spatial_dims is None else f" in {spatial_dims}-D"
+        raise ValueError(f"Expected `method` to be one of {', '.join(map(repr, methods))}{rank}, got {method!r}.")
+    return method
+
+
+def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
+    """Check which Betti number is asked for."""
+    options = (*range(spatial_dims), "sum", "euler")
+    if isinstance(kind, bool) or kind not in options:
+        raise ValueError(f"Expected `kind` to be one of {', '.join(map(repr, options))}, got {kind!r}.")
+
+
+def check_patches(
+    patch_size: int | Sequence[int] | None, stride: int | Sequence[int] | None, spatial: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Return size and step of patches along each axis, no larger than the image."""
+    if patch_size is None:
+        if stride is not None:
+            raise ValueError(f"Expected `stride` with `patch_size` only, got {stride}.")
+        return list(spatial), list(spatial)
+    sizes = []
+    for name, value in (("patch_size", patch_size), ("stride", patch_size if stride is None else stride)):
+        size = [value] * len(spatial) if isinstance(value, int) else list(value)
+        for number in size:
+            check_int(name, number, minimum=1)
+        if len(size) != len(spatial):
+            raise ValueError(f"Expected `{name}` to be one number or {len(spatial)}, got {size}.")
+        sizes.append(size)
+    return [min(p, n) for p, n in zip(sizes[0], spatial, strict=True)], sizes[1]
+
+
+def check_edges(edges: Any) -> list[tuple[int, ...]]:
+    """Return edges, steps from a voxel to a neighbour, as tuples of 2 or 3 ints."""
+    edges = edges.tolist() if isinstance(edges, np.ndarray | Tensor) else edges
+    if not isinstance(edges, Iterable):
+        raise TypeError(f"Expected `edges` to be a sequence of steps, got {type(edges).__name__}.")
+    steps = [tuple(edge) if isinstance(edge, Sequence) else (edge,) for edge in edges]
+    for edge in steps:
+        for step in edge:
+            check_int("edges", step)
+    if not steps or {len(edge) for edge in steps} not in ({2}, {3}) or not all(map(any, steps)):
+        raise ValueError(f"Expected `edges` to be steps of 2 or 3 numbers, not all 0, got {steps}.")
+    if any(abs(step) >= 2**31 for edge in steps for step in edge):
+        raise ValueError(f"Expected `edges` of steps below 2 ** 31, got {steps}.")
+    return steps
+
+
+def check_postfixes(*postfixes: str) -> None:
+    """Check that results do not get the same name."""
+    if len(set(postfixes)) < len(postfixes):
+        raise ValueError(f"Expected postfixes that differ, got {', '.join(map(repr, postfixes))}.")

@@ -1,0 +1,136 @@
+"""What losses are called with: predictions, labels, skeletons."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from monai_topoloss._checks.tensors import check_same_device, check_tensor, plain
+
+_LOGITS_HINT = "; for logits pass `sigmoid=True` or `softmax=True`"
+
+
+def split_target(target: Any) -> tuple[Tensor, Tensor | None]:
+    """Take a loss target apart: a label, or a pair (label, skeleton)."""
+    parts = target if isinstance(target, tuple | list) else (target,)
+    if len(parts) not in (1, 2) or not all(isinstance(part, Tensor) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(
+            f"Expected `target` to be a label tensor or a pair (label, skeleton) of tensors, got ({kinds})."
+        )
+    label, skeleton = (*parts, None)[:2]
+    return check_tensor("target", label), None if skeleton is None else check_tensor("skeleton", skeleton)
+
+
+def check_logits(input: Any) -> Tensor:
+    """Check the rank and kind of ``(B, C, *spatial)`` predictions; gradients still flow through what is returned."""
+    if not isinstance(input, Tensor) or not input.is_floating_point():
+        kind = input.dtype if isinstance(input, Tensor) else type(input).__name__
+        raise TypeError(f"Expected `input` to be a floating-point torch.Tensor, got {kind}.")
+    if input.ndim not in (4, 5):
+        raise ValueError(f"Expected `input` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(input.shape)}.")
+    return plain(input)
+
+
+def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool, instead: str = "`sigmoid=True`") -> None:
+    """Check that a one-channel ``input`` is not treated as several classes: its softmax would be constant."""
+    if input.shape[1] == 1 and (softmax or to_onehot_y):
+        option = "`softmax`" if softmax else "`to_onehot_y`"
+        raise ValueError(
+            f"Expected `input` with several channels for {option}, got {tuple(input.shape)};"
+            f" one channel needs {instead}."
+        )
+
+
+def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool, option: str = "to_onehot_y") -> None:
+    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class.
+
+    ``option`` is the name of the argument that asks for class ids.
+    """
+    check_same_device("target", label, input)
+    channels = input.shape[1]
+    expected = (input.shape[0], 1 if to_onehot_y else channels, *input.shape[2:])
+    if tuple(label.shape) == expected:
+        return
+    hint = "."
+    if to_onehot_y and label.ndim > 1 and label.shape[1] == channels:
+        leave_out = ", so leave out `to_onehot_y=True`" if option == "to_onehot_y" else ", and class ids are needed"
+        hint = f"; it is one-hot already{leave_out}."
+    elif not to_onehot_y and label.ndim > 1 and label.shape[1] == 1:
+        hint = f"; for a label map of class ids pass `{option}=True`."
+    raise ValueError(
+        f"Expected `target` of shape {expected} to match `input` {tuple(input.shape)}, got {tuple(label.shape)}{hint}"
+    )
+
+
+def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]) -> None:
+    """Check that ``input`` has a channel for each edge, of its rank, and a label of instances matches it."""
+    if input.shape[1] != len(edges) or input.ndim - 2 != len(edges[0]):
+        raise ValueError(
+            f"Expected `input` of shape (B, {len(edges)}, *spatial) in {len(edges[0])}-D, a channel for each edge,"
+            f" got {tuple(input.shape)}."
+        )
+    check_same_device("target", label, input)
+    expected = (input.shape[0], 1, *input.shape[2:])
+    if tuple(label.shape) != expected:
+        raise ValueError(f"Expected `target` of shape {expected}, got {tuple(label.shape)}.")
+
+
+def check_skeleton(skeleton: Tensor, input: Tensor) -> None:
+    """Check that a precomputed skeleton matches ``input`` in shape and device."""
+    check_same_device("skeleton", skeleton, input)
+    batch, channels, *spatial = input.shape
+    if tuple(skeleton.shape) not in {(batch, 1, *spatial), (batch, channels, *spatial)}:
+        raise ValueError(
+            f"Expected `skeleton` of shape (B, 1 or C, *spatial) matching `input` {tuple(input.shape)},"
+            f" got {tuple(skeleton.shape)}."
+        )
+
+
+def check_skeleton_of_label(skeleton: Tensor, label: Tensor) -> None:
+    """Check that a skeleton has the size of its label."""
+    if skeleton.ndim != label.ndim or skeleton.shape[2:] != label.shape[2:]:
+        raise ValueError(
+            f"Expected `skeleton` of the size of `target` {tuple(label.shape)}, got {tuple(skeleton.shape)}."
+        )
+
+
+def check_skeleton_in_label(agreement: Tensor) -> None:
+    """Check that most voxels of a skeleton have their class in the label: a forgotten flip must not go unnoticed."""
+    if agreement.numel() and (share := agreement.float().mean().item()) < 0.5:
+        raise ValueError(
+            f"Expected `skeleton` to lie in the classes of `target`, got one that does at {share:.0%} of its voxels;"
+            " every random transform of the label has to get the skeleton's key too."
+        )
+
+
+def check_outputs(input: Any, label: Tensor) -> Sequence[Tensor]:
+    """Return the outputs of a network: those in a sequence, in a stack as DynUNet makes it, or a single one."""
+    if label.ndim not in (4, 5):
+        raise ValueError(f"Expected `target` of shape (B, 1 or C, *spatial) in 2-D or 3-D, got {tuple(label.shape)}.")
+    if isinstance(input, Tensor):
+        outputs: Sequence[Any] = input.unbind(1) if input.ndim == label.ndim + 1 else [input]
+    else:
+        outputs = input if isinstance(input, list | tuple) else []
+    if not outputs:
+        raise ValueError(f"Expected `input` to be a tensor or a sequence of at least one, got {type(input).__name__}.")
+    for output in map(check_logits, outputs):
+        if output.ndim != label.ndim or any(map(operator.gt, output.shape[2:], label.shape[2:])):
+            raise ValueError(
+                f"Expected each output no larger than `target` {tuple(label.shape)}, got {tuple(output.shape)}."
+            )
+    return outputs
+
+
+def check_probabilities(values: Tensor, *, from_other_act: bool) -> None:
+    """Check that probabilities lie in [0, 1] but for rounding; NaN is let through, to show in the loss."""
+    if values.numel() == 0:
+        return
+    low, high = torch.stack(torch.aminmax(values)).tolist()
+    if low < -1e-3 or high > 1 + 1e-3:
+        source, hint = ("`other_act` to return", "") if from_other_act else ("`input` to hold", _LOGITS_HINT)
+        raise ValueError(f"Expected {source} probabilities in [0, 1], got values from {low:.3g} to {high:.3g}{hint}.")

@@ -1,0 +1,117 @@
+"""Tensors and arrays: their kind, rank, shape, device and values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.utils import convert_to_dst_type
+from torch import Tensor
+
+from monai_topoloss._checks.options import check_int, check_option
+
+# Types that PyTorch or NumPy compute with, for those that one of them only stores.
+_COMPUTABLE = {
+    torch.bfloat16: torch.float32,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.int64,
+}
+
+
+def check_tensor(name: str, value: Any) -> Tensor:
+    """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+        if not (value.flags.c_contiguous and value.dtype.isnative):
+            value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        # A flipped axis of length 1 has a negative step in an array that counts as contiguous.
+        fits = value.flags.writeable and all(step >= 0 for step in value.strides)
+        return _as_computable(torch.from_numpy(value if fits else value.copy()))
+    if not isinstance(value, Tensor):
+        kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
+    if value.is_complex() or value.layout != torch.strided:
+        raise TypeError(
+            f"Expected `{name}` to be a dense tensor of real numbers, got {value.dtype} with layout {value.layout}."
+        )
+    return _as_computable(plain(value.detach() if value.requires_grad else value))
+
+
+def _as_computable(tensor: Tensor) -> Tensor:
+    return tensor.to(_COMPUTABLE[tensor.dtype]) if tensor.dtype in _COMPUTABLE else tensor
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Drop MONAI's metadata; gradients still flow."""
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+
+
+def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: bool = True) -> Any:
+    """Return a result in the kind of the argument that it was computed from; images get its metadata."""
+    if isinstance(source, np.ndarray):
+        array = tensor.numpy(force=True)
+        return array.astype(source.dtype, copy=False) if same_dtype else array
+    if same_dtype and tensor.dtype != source.dtype:
+        tensor = tensor.to(source.dtype)
+    if is_image and isinstance(source, MetaTensor):
+        return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0]
+    return tensor
+
+
+def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> int:
+    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None."""
+    if spatial_dims is None:
+        if tensor.ndim not in (2, 3):
+            raise ValueError(
+                f"Expected `{name}` to have 2 or 3 axes, got shape {tuple(tensor.shape)};"
+                " for leading batch or channel axes pass `spatial_dims`."
+            )
+        return tensor.ndim
+    check_int("spatial_dims", spatial_dims)
+    check_option("spatial_dims", spatial_dims, (2, 3))
+    if tensor.ndim < spatial_dims:
+        raise ValueError(f"Expected `{name}` to have at least {spatial_dims} axes, got shape {tuple(tensor.shape)}.")
+    return spatial_dims
+
+
+def check_channel_first(name: str, image: Any) -> int:
+    """Return the number of spatial axes of a ``(C, *spatial)`` tensor or array."""
+    shape = image.shape if isinstance(image, Tensor | np.ndarray) else check_tensor(name, image).shape
+    if len(shape) not in (3, 4):
+        raise ValueError(f"Expected `{name}` of shape (C, *spatial) in 2-D or 3-D, got {tuple(shape)}.")
+    return len(shape) - 1
+
+
+def check_one_hot(name: str, tensor: Tensor) -> None:
+    """Check the rank of ``(B, C, *spatial)`` segmentations."""
+    if tensor.ndim not in (4, 5):
+        raise ValueError(f"Expected `{name}` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(tensor.shape)}.")
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Check that a floating-point tensor holds neither NaN nor infinity."""
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
+
+
+def check_no_nan(name: str, tensor: Tensor) -> None:
+    """Check that a floating-point tensor holds no NaN, which is on neither side of a threshold."""
+    if tensor.numel() and tensor.amin().isnan():
+        raise ValueError(f"Expected `{name}` to hold no NaN, got some.")
+
+
+def check_same_device(name: str, tensor: Tensor, input: Tensor) -> None:
+    """Check that ``tensor`` is on the device of ``input``."""
+    if tensor.device != input.device:
+        raise ValueError(f"Expected `{name}` on the device of `input`, {input.device}, got {tensor.device}.")
+
+
+def check_same_shape(name: str, tensor: Any, other: Any, other_name: str = "input") -> None:
+    """Check that a tensor or array has the shape of another."""
+    if not isinstance(tensor, Tensor | np.ndarray):
+        raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray, got {type(tensor).__name__}.")
+    if tensor.shape != other.shape:
+        got, expected = tuple(tensor.shape), tuple(other.shape)
+        raise ValueError(f"Expected `{name}` of the shape of `{other_name}`, {expected}, got {got}.")
