@@ -64,7 +64,7 @@ def make_loss(name: str, epochs: int) -> tuple[torch.nn.Module, Callable, list]:
     if name == "Dice + CE + Skeleton Recall":
         return DiceCESkeletonRecallLoss(**options), PrepareBatchSkeleton(), [RestoreLabel()]
     # With alpha = 0, the supervoxel loss is its criterion: cross entropy.
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     schedule = LossWeightSchedule(supervoxel, "alpha", value=0.5, start_epoch=epochs // 2 + 1)
     return SumLoss([DiceLoss(**options), supervoxel]), default_prepare_batch, [schedule]
 

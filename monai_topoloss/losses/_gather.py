@@ -23,32 +23,74 @@ def gather_voxels(input: Tensor, index: Tensor) -> Tensor:
     Returns:
         The values, ``(N, C)``.
     """
-    values: Tensor = _GatherVoxels.apply(input, index)  # type: ignore[no-untyped-call]
-    return values
+    return gather_beside(input, index)[1]
+
+
+def gather_beside(input: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the channels of some voxels, and return ``input`` for what else is computed from it.
+
+    Where the rest of a loss goes on with the tensor that is returned, its gradient comes through here, and that of the
+    voxels is added to it in place. Otherwise there would be two gradients of the size of ``input`` to add up, which for
+    many classes costs more than all that is done at a few voxels.
+
+    Args:
+        input: ``(B, C, *spatial)``.
+        index: unique positions in the flattened ``(B, *spatial)``, int64 ``(N,)``.
+
+    Returns:
+        ``input``, as a view, and the values, ``(N, C)``.
+    """
+    whole, values = _GatherVoxels.apply(input, index)  # type: ignore[no-untyped-call]
+    return whole, values
 
 
 class _GatherVoxels(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, input: Tensor, index: Tensor) -> Tensor:
+    def forward(ctx: Any, input: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(index)
+        ctx.set_materialize_grads(False)
         ctx.shape, ctx.options = input.shape, {"dtype": input.dtype, "device": input.device}
         ctx.memory_format = torch.contiguous_format
         channels_last = torch.channels_last if input.ndim == 4 else torch.channels_last_3d
         if input.is_contiguous(memory_format=channels_last) and not input.is_contiguous():
             ctx.memory_format = channels_last
         rows = _rows(input)
-        return input.flatten(2)[_positions(index, input)] if rows is None else rows[index]
+        values = input.flatten(2)[_positions(index, input)] if rows is None else rows[index]
+        return input.view_as(input), values
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, None]:
         (index,) = ctx.saved_tensors
-        grad = torch.empty(ctx.shape, memory_format=ctx.memory_format, **ctx.options).zero_()
-        rows = _rows(grad)
-        if rows is None:
-            grad.flatten(2)[_positions(index, grad)] = grad_outputs[0]  # a view, as grad is contiguous
+        whole, values = grad_outputs
+        if values is None:
+            return whole, None
+        if whole is None:
+            grad = torch.empty(ctx.shape, memory_format=ctx.memory_format, **ctx.options).zero_()
+            _scatter(grad, index, values, accumulate=False)
         else:
-            rows[index] = grad_outputs[0]
+            grad = whole if _may_be_changed(whole) else whole.clone(memory_format=torch.contiguous_format)
+            _scatter(grad, index, values, accumulate=True)
         return grad, None
+
+
+def _may_be_changed(grad: Tensor) -> bool:
+    """Whether a gradient that arrives is nobody's else, and plain memory.
+
+    Mostly it is, made by the operation before or summed up on the way. But an operation may hand the same tensor to
+    several inputs, as an addition does, or an expanded one, as `sum` does, and second derivatives look at it again.
+    PyTorch itself sums gradients in place under the same condition: that nothing else holds the tensor.
+    """
+    if torch.is_grad_enabled() or grad._base is not None or getattr(grad, "_use_count", lambda: 2)() > 1:
+        return False
+    return grad.is_contiguous() or _rows(grad) is not None
+
+
+def _scatter(grad: Tensor, index: Tensor, values: Tensor, *, accumulate: bool) -> None:
+    """Write values, or add them, at voxels of a gradient whose memory is contiguous, or so with channels last."""
+    rows = _rows(grad)
+    target = grad.flatten(2) if rows is None else rows  # views
+    where = _positions(index, grad) if rows is None else index
+    target[where] = target[where] + values if accumulate else values
 
 
 def _rows(input: Tensor) -> Tensor | None:

@@ -80,6 +80,7 @@ class TopologyTrainerMixin:
             )
         if self.supervoxel_alpha:
             supervoxel = SupervoxelLoss(
+                to_onehot_y=not regions,
                 softmax=not regions,
                 alpha=0,
                 beta=self.supervoxel_beta,

@@ -168,10 +168,10 @@ def test_losses_are_what_the_titles_say(make_run, arm):
         recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
         expected = expected + get("lambda_recall") * recall
     if arm == "supervoxel_added":
-        expected = expected + 20 * SupervoxelLoss(softmax=True, alpha=1, beta=0.5)(logits, label)
+        expected = expected + 20 * SupervoxelLoss(to_onehot_y=True, softmax=True, alpha=1, beta=0.5)(logits, label)
     elif "supervoxel" in arm:  # instead of the cross entropy
         cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
-        supervoxel = SupervoxelLoss(softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
+        supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
         assert abs(supervoxel - cross_entropy) > 1e-3
         expected = expected + supervoxel - cross_entropy
     torch.testing.assert_close(found, expected)

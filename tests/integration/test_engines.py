@@ -193,7 +193,7 @@ def test_the_handler_leaves_a_plain_label_alone():
 def test_supervoxel_loss_from_an_epoch_on(ndim, device):
     """The schedule switches before the first iteration of its epoch; the error maps come out of postprocessing."""
     network = make_network(ndim).to(device)
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     trainer = SupervisedTrainer(
         device=device,
         max_epochs=6,
@@ -227,7 +227,7 @@ def test_amp(supervoxel):
         train_data_loader=make_loader(2, skeleton=True),
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), 1e-2),
-        loss_function=SumLoss([loss, SupervoxelLoss(softmax=True)]) if supervoxel else loss,
+        loss_function=SumLoss([loss, SupervoxelLoss(to_onehot_y=True, softmax=True)]) if supervoxel else loss,
         prepare_batch=PrepareBatchSkeleton(),
         train_handlers=[RestoreLabel()],
         amp=True,

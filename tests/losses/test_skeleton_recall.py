@@ -516,6 +516,7 @@ def test_uint8_labels_are_not_taken_for_minus_one(device):
         {"include_background": False},
         {"batch": True, "squared_pred": True},
         {"jaccard": True, "reduction": "sum"},
+        {"weight": torch.tensor([0.2, 1.0, 3.0])},
         {"weight": torch.tensor([0.2, 1.0, 3.0]), "include_background": False},
         {"label_smoothing": 0.1, "lambda_dice": 0.3, "lambda_ce": 0.6},
     ],
@@ -525,7 +526,9 @@ def test_sum_of_monais_dice_ce_and_ours(ndim, options, device):
     shared = {"softmax": True, "to_onehot_y": True}
     both = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0.7).to(device)
     monai = DiceCELoss(**shared, **options).to(device)
-    recall = SkeletonRecallLoss(**shared, batch=options.get("batch", False), reduction=options.get("reduction", "mean"))
+    weight = options["weight"][1:] if "weight" in options else None  # the recall leaves the background out
+    kept = {key: options[key] for key in ("batch", "reduction") if key in options}
+    recall = SkeletonRecallLoss(**shared, **kept, weight=weight).to(device)
     torch.testing.assert_close(both(logits, label), monai(logits, label) + 0.7 * recall(logits, label))
     without = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0).to(device)
     torch.testing.assert_close(without(logits, label), monai(logits, label))
@@ -546,7 +549,7 @@ def test_multi_label_uses_binary_cross_entropy(device):
     both = DiceCESkeletonRecallLoss(sigmoid=True, weight=weight).to(device)(logits, target)
     expected = DiceLoss(sigmoid=True, weight=weight)(logits, target)
     expected = expected + F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight.reshape(3, 1, 1))
-    torch.testing.assert_close(both, expected + SkeletonRecallLoss(sigmoid=True)(logits, target))
+    torch.testing.assert_close(both, expected + SkeletonRecallLoss(sigmoid=True, weight=weight)(logits, target))
     mapped = DiceCESkeletonRecallLoss(sigmoid=True, to_onehot_y=True, lambda_recall=0)(logits, label)
     torch.testing.assert_close(mapped, DiceCESkeletonRecallLoss(sigmoid=True, lambda_recall=0)(logits, target))
 

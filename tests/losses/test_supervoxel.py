@@ -16,6 +16,7 @@ from monai_topoloss.topology import critical_components, tubed_skeleton
 from tests.oracles import supervoxel
 
 SHAPES = {2: (11, 14), 3: (6, 7, 8)}
+LABEL_MAP = {"to_onehot_y": True, "softmax": True}
 
 
 def make_logits(shape, seed=0, dtype=torch.float32):
@@ -65,7 +66,7 @@ def test_softmax_equals_the_definition(ndim, criterion, device):
         each = criterion(input, label)
     else:
         each = F.cross_entropy(input, label[:, 0], reduction="none").unsqueeze(1)
-    loss = SupervoxelLoss(criterion, softmax=True, alpha=0.8, beta=0.3)
+    loss = SupervoxelLoss(criterion, to_onehot_y=True, softmax=True, alpha=0.8, beta=0.3)
     output = loss.with_counts(input.to(device), label.to(device))
     prediction = input.argmax(dim=1)
     for k in range(2):
@@ -114,9 +115,11 @@ def test_ignored_voxels_do_not_count(kind, ignore_index, threshold, device):
     input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
     label = make_label((2, 3 if kind == "channels" else 1, 9, 8), channels if softmax else 2).to(device)
     label[:, :, 6:] = ignore_index
-    loss = SupervoxelLoss(softmax=softmax, threshold=threshold, ignore_index=ignore_index)
+    loss = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, threshold=threshold, ignore_index=ignore_index)
     output = loss.with_counts(input, label)
-    cropped = SupervoxelLoss(softmax=softmax, threshold=threshold).with_counts(input[:, :, :6], label[:, :, :6])
+    cropped = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, threshold=threshold).with_counts(
+        input[:, :, :6], label[:, :, :6]
+    )
     torch.testing.assert_close(output, cropped)
     (gradient,) = torch.autograd.grad(output.loss, input)
     assert not gradient[:, :, 6:].any()
@@ -149,7 +152,9 @@ def test_a_criterion_may_fail_where_voxels_are_ignored():
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_reductions(reduction):
     input, label = make_logits((2, 3, 5, 6)), make_label((2, 1, 5, 6), 3)
-    loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), softmax=True, reduction=reduction)(input, label)
+    loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), to_onehot_y=True, softmax=True, reduction=reduction)(
+        input, label
+    )
     map_ = F.cross_entropy(input, label[:, 0], reduction="none")
     for k in range(2):
         map_[k] *= weights(input[k].argmax(dim=0), label[k, 0], 0.5, 0.5, classes=True)
@@ -163,7 +168,7 @@ def test_gradcheck(softmax, ndim):
     channels = 3 if softmax else 1
     input = 3 * make_logits((1, channels, *(4,) * ndim), dtype=torch.float64)  # no step crosses the threshold
     label = make_label((1, 1, *(4,) * ndim), channels if softmax else 2)
-    loss = SupervoxelLoss(softmax=softmax, alpha=0.7, beta=0.3)
+    loss = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, alpha=0.7, beta=0.3)
     assert loss(input, label).dtype == torch.float64
     assert torch.autograd.gradcheck(lambda x: loss(x, label), input.requires_grad_())
 
@@ -195,7 +200,7 @@ def test_autocast(device):
     network = nn.Conv2d(1, 2, 3, padding=1).to(device)
     image, label = make_logits((2, 1, 16, 16)).to(device), make_label((2, 1, 16, 16)).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        loss = SupervoxelLoss(softmax=True)(network(image), label)
+        loss = SupervoxelLoss(to_onehot_y=True, softmax=True)(network(image), label)
     assert loss.dtype == torch.float32
     loss.backward()
     assert network.weight.grad.isfinite().all()
@@ -233,7 +238,7 @@ def test_in_monais_deep_supervision():
 def test_added_to_dice_and_skeleton_recall():
     input, label = make_logits((2, 3, 16, 16)).requires_grad_(), make_label((2, 1, 16, 16), 3)
     recall = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)
-    split = SupervoxelLoss(softmax=True)
+    split = SupervoxelLoss(to_onehot_y=True, softmax=True)
     both = SumLoss([recall, split], weights=[1, 0.5])
     pair = (label, tubed_skeleton(label, spatial_dims=2))
     for target in (label, pair):
@@ -304,17 +309,25 @@ def test_bad_options(options, error, message):
             make_logits((1, 1, 4, 4)),
             make_label((1, 1, 4, 4)),
             ValueError,
-            "needs leaving out `softmax`",
+            "needs leaving it out",
         ),
-        ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
+        (LABEL_MAP, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
         (
-            {"softmax": True},
+            LABEL_MAP,
             make_logits((1, 2, 4, 4)),
             make_label((1, 2, 4, 4)),
             ValueError,
-            "one-hot already, and class",
+            "one-hot already, so leave out `to_onehot_y=True`",
         ),
-        ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `softmax=True`"),
+        (
+            {"softmax": True},
+            make_logits((1, 2, 4, 4)),
+            torch.ones(1, 2, 4, 4),
+            ValueError,
+            "Expected `target` to be one-hot, got voxels of no class or of several",
+        ),
+        ({"softmax": True}, make_logits((1, 2, 4, 4)), torch.zeros(1, 2, 4, 4), ValueError, "to be one-hot, got"),
+        ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `to_onehot_y=True`"),
         ({"criterion": torch.gt}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), TypeError, "got torch.bool"),
         ({"connectivity": 3}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "from 1 to 2"),
         (

@@ -105,7 +105,7 @@ def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
         label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
         kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
         recall = SkeletonRecallLoss(**kind, ignore_index=ignore_index)
-        supervoxel = SupervoxelLoss(softmax=not regions, ignore_index=ignore_index)
+        supervoxel = SupervoxelLoss(to_onehot_y=not regions, softmax=not regions, ignore_index=ignore_index)
         expected = expected + weight * recall(output, (label, level[:, -skeletons:])) if weight else expected
         expected = expected + weight * supervoxel(output, label) if weight else expected
     assert len(target) == 3

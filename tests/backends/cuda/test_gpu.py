@@ -39,7 +39,7 @@ def functions():
     logits, label = make_pair()
     prediction = (logits[:, 1:] > 0).detach()
     recall, both = (loss(softmax=True, to_onehot_y=True) for loss in (SkeletonRecallLoss, DiceCESkeletonRecallLoss))
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     return {
         "tubed_skeleton": lambda: tubed_skeleton(label, spatial_dims=3),
         "critical_components": lambda: critical_components(prediction, label != 0, spatial_dims=3).splits,
