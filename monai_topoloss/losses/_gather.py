@@ -26,28 +26,31 @@ def gather_voxels(input: Tensor, index: Tensor) -> Tensor:
     return gather_beside(input, index)[1]
 
 
-def gather_beside(input: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def gather_beside(input: Tensor, index: Tensor, *, in_place: bool = False) -> tuple[Tensor, Tensor]:
     """Take the channels of some voxels, and return ``input`` for what else is computed from it.
 
     Where the rest of a loss goes on with the tensor that is returned, its gradient comes through here, and that of the
-    voxels is added to it in place. Otherwise there would be two gradients of the size of ``input`` to add up, which for
-    many classes costs more than all that is done at a few voxels.
+    voxels is added to it. Otherwise there would be a second gradient of the size of ``input``, mostly zeros, to make
+    and to add, which for many classes costs more than all that is done at a few voxels.
 
     Args:
         input: ``(B, C, *spatial)``.
         index: unique positions in the flattened ``(B, *spatial)``, int64 ``(N,)``.
+        in_place: add to the gradient that comes, not to a copy. For operations only that hand it to nobody else: those
+            of activations and of cross entropy make a new one, but an addition hands the same to both its terms.
 
     Returns:
         ``input``, as a view, and the values, ``(N, C)``.
     """
-    whole, values = _GatherVoxels.apply(input, index)  # type: ignore[no-untyped-call]
+    whole, values = _GatherVoxels.apply(input, index, in_place)  # type: ignore[no-untyped-call]
     return whole, values
 
 
 class _GatherVoxels(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, input: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, input: Tensor, index: Tensor, in_place: bool) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(index)
+        ctx.in_place = in_place
         ctx.set_materialize_grads(False)
         ctx.shape, ctx.options = input.shape, {"dtype": input.dtype, "device": input.device}
         ctx.memory_format = torch.contiguous_format
@@ -59,30 +62,20 @@ class _GatherVoxels(torch.autograd.Function):
         return input.view_as(input), values
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, None, None]:
         (index,) = ctx.saved_tensors
         whole, values = grad_outputs
         if values is None:
-            return whole, None
+            return whole, None, None
         if whole is None:
             grad = torch.empty(ctx.shape, memory_format=ctx.memory_format, **ctx.options).zero_()
             _scatter(grad, index, values, accumulate=False)
         else:
-            grad = whole if _may_be_changed(whole) else whole.clone(memory_format=torch.contiguous_format)
+            is_plain = whole.is_contiguous() or _rows(whole) is not None
+            may_change = ctx.in_place and is_plain and not torch.is_grad_enabled()  # that is for second derivatives
+            grad = whole if may_change else whole.clone(memory_format=torch.contiguous_format)
             _scatter(grad, index, values, accumulate=True)
-        return grad, None
-
-
-def _may_be_changed(grad: Tensor) -> bool:
-    """Whether a gradient that arrives is nobody's else, and plain memory.
-
-    Mostly it is, made by the operation before or summed up on the way. But an operation may hand the same tensor to
-    several inputs, as an addition does, or an expanded one, as `sum` does, and second derivatives look at it again.
-    PyTorch itself sums gradients in place under the same condition: that nothing else holds the tensor.
-    """
-    if torch.is_grad_enabled() or grad._base is not None or getattr(grad, "_use_count", lambda: 2)() > 1:
-        return False
-    return grad.is_contiguous() or _rows(grad) is not None
+        return grad, None, None
 
 
 def _scatter(grad: Tensor, index: Tensor, values: Tensor, *, accumulate: bool) -> None:

@@ -169,7 +169,8 @@ class DiceCESkeletonRecallLoss(_Loss):
             check_number_of_weights(self.class_weight, input.shape[1])
         loss: Tensor | None = None
         if self.lambda_recall:
-            input, loss = recall.compute(input, label, skeleton)
+            in_place = recall.other_act is None  # an activation of the user's may do anything with its gradient
+            input, loss = recall.compute(input, label, skeleton, in_place=in_place)
         input = at_least_float32(input)
         loss = input.new_zeros(()) if loss is None else self.lambda_recall * loss
         valid = valid_voxels(label, self.ignore_index)

@@ -141,13 +141,15 @@ class SkeletonRecallLoss(SkeletonLoss):
         """
         return self.compute(*self.check(input, target))
 
-    def compute(self, input: Tensor, label: Tensor, skeleton: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Compute what `beside` returns from what `check` returned."""
+    def compute(
+        self, input: Tensor, label: Tensor, skeleton: Tensor | None, *, in_place: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Compute what `beside` returns from what `check` returned; for ``in_place`` see `gather_beside`."""
         if skeleton is None:
             skeleton = self.tubed_skeleton(label, input.shape[1])
         first = self.first_class(input.shape[1])
         position, s, per_sample = find_voxels(skeleton, label, input.shape[1], first, self.ignore_index)
-        input, logits = gather_beside(input, position)
+        input, logits = gather_beside(input, position, in_place=in_place)
         p = self.probabilities(logits)[:, first:]
         # Not a product: what is ignored in one channel, and skeleton in another, may be NaN.
         recall = self.share(torch.where(s, p, 0), s.to(p.dtype), per_sample)

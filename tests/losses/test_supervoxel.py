@@ -9,10 +9,18 @@ import torch
 import torch.nn.functional as F
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, FocalLoss
+from monai.networks import one_hot
 from torch import nn
 
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SumLoss, SupervoxelLoss
+from monai_topoloss.losses import (
+    DiceCESkeletonRecallLoss,
+    SkeletonDeepSupervisionLoss,
+    SumLoss,
+    SupervoxelAffinityLoss,
+    SupervoxelLoss,
+)
 from monai_topoloss.topology import critical_components, tubed_skeleton
+from tests.losses.compiling import BrokenOnce, graphs_compiled
 from tests.oracles import supervoxel
 
 SHAPES = {2: (11, 14), 3: (6, 7, 8)}
@@ -351,11 +359,121 @@ def test_bad_input(options, input, target, error, message):
         SupervoxelLoss(**options)(input, target)
 
 
-def test_compiles():
-    input, label = make_logits((1, 1, 8, 8)), make_label((1, 1, 8, 8))
-    loss = SupervoxelLoss()
-    compiled = torch.compile(loss, backend="eager")
-    torch.testing.assert_close(compiled(input, label), loss(input, label))
+@pytest.mark.parametrize(
+    ("loss", "channels", "ids"),
+    [
+        (SupervoxelLoss(), 1, 2),
+        (SupervoxelLoss(ignore_index=255), 1, 2),
+        (SupervoxelLoss(**LABEL_MAP), 3, 3),
+        (SupervoxelAffinityLoss(edges=[(1, 0), (0, 1)]), 2, 4),
+    ],
+)
+def test_torch_compile_breaks_the_graph_once(loss, channels, ids):
+    input, label = make_logits((2, channels, 8, 8)), make_label((2, 1, 8, 8), ids)
+    assert graphs_compiled(loss, input, label) == graphs_compiled(BrokenOnce(), input, label)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # PyTorch looks at it
+def test_affinities_compile_to_machine_code():
+    input, label = make_logits((1, 2, 8, 8)).requires_grad_(), make_label((1, 1, 8, 8), 4)
+    loss = SupervoxelAffinityLoss(edges=[(1, 0), (0, 1)])
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: loss(2 * x, label) + 1)
+    gradient, expected = (torch.autograd.grad(f(input), input)[0] for f in (compiled, lambda x: loss(2 * x, label)))
+    torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ignore_index", [None, 255])
+@pytest.mark.parametrize("criterion", [None, nn.CrossEntropyLoss(reduction="none")])
+def test_one_hot_targets_give_what_their_label_map_gives(ndim, ignore_index, criterion, device):
+    input, label = make_logits((2, 4, *SHAPES[ndim])).to(device), make_label((2, 1, *SHAPES[ndim]), 4).to(device)
+    target = one_hot(label, 4)
+    if ignore_index is not None:
+        label[:, :, 3:5], target[:, :, 3:5] = ignore_index, ignore_index
+    of_map = SupervoxelLoss(criterion, **LABEL_MAP, ignore_index=ignore_index).with_counts(input, label)
+    of_channels = SupervoxelLoss(criterion, softmax=True, ignore_index=ignore_index).with_counts(input, target)
+    torch.testing.assert_close(of_channels, of_map)
+    assert of_map.n_merges.sum() != of_map.n_splits.sum()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ignore_index", [None, 255])
+def test_independent_channels_of_a_label_map_have_a_background(ndim, ignore_index, device):
+    input, label = make_logits((2, 3, *SHAPES[ndim])).to(device), make_label((2, 1, *SHAPES[ndim]), 3).to(device)
+    target = one_hot(label, 3)
+    if ignore_index is not None:
+        label[:, :, 3:5], target[:, :, 3:5] = ignore_index, ignore_index
+    output = SupervoxelLoss(to_onehot_y=True, ignore_index=ignore_index).with_counts(input, label)
+    each = SupervoxelLoss(ignore_index=ignore_index, reduction="none").with_counts(input, target)
+    plain = SupervoxelLoss(alpha=0, ignore_index=ignore_index, reduction="none")(input, target)
+    expected = torch.cat([0.5 * plain[:, :1], each.loss[:, 1:]], dim=1)
+    valid = torch.ones_like(input, dtype=torch.bool) if ignore_index is None else target != ignore_index
+    torch.testing.assert_close(output.loss, expected[valid].mean())
+    torch.testing.assert_close(output.n_splits, each.n_splits[:, 1:])
+    torch.testing.assert_close(output.n_merges, each.n_merges[:, 1:])
+
+
+def test_two_ids_are_two_objects():
+    """One mask would be split where the two touch."""
+    label = torch.tensor([[[[1, 1, 1, 2, 2, 2]]]])
+    input = torch.tensor([[[[1.0, 1, -1, -1, 1, 1]]]])
+    assert SupervoxelLoss().with_counts(input, label).n_splits == 0
+    assert SupervoxelLoss().with_counts(input, label.ne(0)).n_splits == 1
+    assert SupervoxelLoss().with_counts(input, label.ne(0).long()).n_splits == 1
+
+
+def test_logits_at_the_threshold_are_background():
+    label, input = torch.ones(1, 1, 1, 5), torch.tensor([[[[2.0, 2, 0.5, 2, 2]]]])
+    assert SupervoxelLoss(threshold=0.5).with_counts(input, label).n_splits == 1
+    assert SupervoxelLoss(threshold=0.25).with_counts(input, label).n_splits == 0
+
+
+def test_connectivity_reaches_the_search():
+    label = torch.eye(4)[None, None]
+    input = 2 * label - 1
+    input[..., 1, 1] = -1
+    for connectivity, splits in ((None, 1), (2, 1), (1, 1)):
+        assert SupervoxelLoss(connectivity=connectivity).with_counts(input, label).n_splits == splits
+    input[..., 1, 1], input[..., 1, 0] = 1, 1  # a corner filled in: with faces alone it joins two voxels
+    merges = [SupervoxelLoss(connectivity=k).with_counts(input, label).n_merges.item() for k in (1, 2)]
+    assert merges == [1, 0]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_criterion_may_have_a_map_for_each_class(reduction, device):
+    input, label = make_logits((2, 3, 5, 6)).to(device), make_label((2, 1, 5, 6), 3).to(device)
+    label[:, :, 3:] = 255
+    criterion = FocalLoss(to_onehot_y=True, use_softmax=False, include_background=True, reduction="none")
+    loss = SupervoxelLoss(criterion, **LABEL_MAP, alpha=0, ignore_index=255, reduction=reduction)(input, label)
+    each = criterion(input[:, :, :3], label[:, :, :3])
+    assert each.shape == (2, 3, 3, 6)
+    if reduction == "none":
+        torch.testing.assert_close(loss[:, :, :3], each)
+        assert not loss[:, :, 3:].any()
+    else:
+        torch.testing.assert_close(loss, each.mean() if reduction == "mean" else each.sum())
+
+
+@pytest.mark.parametrize(("options", "channels"), [({}, 2), (LABEL_MAP, 3)])
+def test_the_last_counts_are_kept(options, channels, device):
+    loss = SupervoxelLoss(**options)
+    assert loss.last_counts is None
+    input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
+    label = make_label((2, 1 if options else channels, 9, 8), 3 if options else 2).to(device)
+    output = loss.with_counts(input, label)
+    loss.last_counts = None
+    loss(input, label)
+    assert torch.equal(loss.last_counts.n_splits, output.n_splits)
+    assert torch.equal(loss.last_counts.n_merges, output.n_merges)
+    assert not torch.equal(output.n_splits, output.n_merges)
+    assert loss.last_counts.n_splits.device == input.device
+    assert not loss.last_counts.n_splits.requires_grad
+    assert torch.equal(copy.deepcopy(loss).last_counts.n_splits, output.n_splits)
+    loss.alpha = 0
+    loss(input, label)
+    assert loss.last_counts is None
 
 
 def test_training_closes_a_gap():
