@@ -103,6 +103,7 @@ class SkeletonRecallLoss(SkeletonLoss):
             backend=backend,
         )
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # sizes depend on the data: one graph break instead of several
     def forward(self, input: Tensor, target: Target) -> Tensor:
         """Compute the loss.
 
@@ -122,29 +123,16 @@ class SkeletonRecallLoss(SkeletonLoss):
             TypeError: if ``input`` is no floating-point tensor or ``target`` neither a tensor nor a pair of tensors.
             ValueError: if shapes, devices, class ids or probabilities do not fit; the message says which and how.
         """
-        loss: Tensor = self.beside(input, target)[1]
-        return loss
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # sizes depend on the data: one graph break instead of several
-    def beside(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-        """Compute the loss, and return ``input`` for the other terms of a sum.
-
-        Terms that are computed from what is returned share one gradient with this loss. It adds what it has at a few
-        voxels to theirs, where the sum of two losses of the same ``input`` adds two tensors of its size.
-
-        Args:
-            input: see `forward`.
-            target: see `forward`.
-
-        Returns:
-            ``input``, without metadata, and the loss.
-        """
-        return self.compute(*self.check(input, target))
+        return self.compute(*self.check(input, target))[1]
 
     def compute(
         self, input: Tensor, label: Tensor, skeleton: Tensor | None, *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Compute what `beside` returns from what `check` returned; for ``in_place`` see `gather_beside`."""
+        """Compute the loss of what `check` returned, and return ``input`` for the other terms of a sum, and the loss.
+
+        Terms that are computed from what is returned share one gradient with this loss; for ``in_place`` see
+        `monai_topoloss.losses._gather.gather_beside`.
+        """
         if skeleton is None:
             skeleton = self.tubed_skeleton(label, input.shape[1])
         first = self.first_class(input.shape[1])

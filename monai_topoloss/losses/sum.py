@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from monai_topoloss._checks.losses import check_losses
-from monai_topoloss.losses.skeleton_recall import SkeletonRecallLoss
 
 __all__ = ["SumLoss"]
 
@@ -54,14 +53,7 @@ class SumLoss(nn.Module):
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Return the weighted sum of the losses."""
-        pairs = [(weight, loss) for weight, loss in zip(self.weights, self.losses, strict=True) if weight]
-        terms: list[Tensor] = []
-        for weight, loss in sorted(pairs, key=lambda pair: not isinstance(pair[1], SkeletonRecallLoss)):
-            if isinstance(loss, SkeletonRecallLoss):  # the gradients of others pass through it, and it adds its own
-                input, term = loss.beside(input, target)
-            else:
-                term = loss(input, target)
-            terms.append(weight * term)
+        terms = [w * loss(input, target) for w, loss in zip(self.weights, self.losses, strict=True) if w]
         return sum(terms[1:], terms[0]) if terms else input.flatten()[:0].float().sum()
 
     def __getattr__(self, name: str) -> Any:

@@ -471,19 +471,6 @@ def test_a_class_id_of_zero_is_no_skeleton(device):
     torch.testing.assert_close(loss(logits, (target, skeleton)), expected.mean() / 3, rtol=1e-4, atol=1e-5)
 
 
-def test_beside_gives_the_loss_and_shares_its_gradient(device):
-    logits, label = make_case(3, 4, device)
-    logits.requires_grad_()
-    loss, monai = (make(softmax=True, to_onehot_y=True) for make in (SkeletonRecallLoss, DiceCELoss))
-    whole, value = loss.beside(MetaTensor(logits), label)
-    assert type(whole) is torch.Tensor
-    assert torch.equal(whole, logits)
-    assert torch.equal(value, loss(logits, label))
-    shared = torch.autograd.grad(value + monai(whole, label), logits)[0]
-    apart = torch.autograd.grad(loss(logits, label) + monai(logits, label), logits)[0]
-    torch.testing.assert_close(shared, apart)
-
-
 class OperationLister(torch.utils._python_dispatch.TorchDispatchMode):
     """Lists the operations that return a tensor of that many elements."""
 
