@@ -1,7 +1,6 @@
 """The metrics of this package as Ignite handlers, as `monai.handlers.MeanDice` is that of `monai.metrics.DiceMetric`.
 
-Each reduces over all processes. ``output_transform``, for which `monai.handlers.from_engine` is made, takes prediction
-and label out of the engine's output; the other arguments are those of the metric.
+Each reduces over all processes. Options are those of the metric, and where an engine's output has prediction and label.
 """
 
 from __future__ import annotations
@@ -45,18 +44,20 @@ class _MetricHandler(IgniteMetricHandler):
         def __init__(self, *args: Any, **options: Any) -> None: ...
 
     def _set_up(
-        self, output_transform: Callable[..., Any] = _identity, save_details: bool = True, **options: Any
+        self, output_transform: Callable[..., Any] | None = None, save_details: bool = True, **options: Any
     ) -> None:
         """Make the metric.
 
         Args:
             output_transform: takes prediction and label out of the engine's output; `monai.handlers.from_engine` makes
-                such. By default they are the output.
+                such. Default: they are the output.
             save_details: keep the values of each image in ``engine.state.metric_details``.
             options: those of the metric.
         """
         super().__init__(
-            metric_fn=self._metric(**options), output_transform=output_transform, save_details=save_details
+            metric_fn=self._metric(**options),
+            output_transform=output_transform or _identity,
+            save_details=save_details,
         )
 
 

@@ -93,8 +93,8 @@ class SegmentationMetric(CumulativeIterationMetric):
         """Set options.
 
         Args:
-            reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`. Of no values but NaN
-                it is NaN.
+            reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`. NaN is left out;
+                where there is nothing else, the result is NaN.
             get_not_nans: return how many values there are besides the reduced value.
             options: those of the function.
         """

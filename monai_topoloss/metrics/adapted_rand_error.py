@@ -39,7 +39,7 @@ def compute_adapted_rand_error(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         score: ``"error"``; or ``"precision"``, which is low where objects are merged, or ``"recall"``, where they are
             split.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be

@@ -35,7 +35,7 @@ def compute_betti_error(
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         kind: 0 for components, 1 for tunnels (in 2-D holes), 2 for cavities in 3-D, ``"sum"`` for the sum of these
             errors, or ``"euler"`` for the error of the Euler characteristic, which is much faster.
         connectivity: see `monai_topoloss.topology.betti_numbers`.

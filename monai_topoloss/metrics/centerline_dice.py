@@ -38,8 +38,8 @@ def compute_centerline_dice(
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty. Otherwise such a channel scores 1 if the prediction is empty
-            too, and 0 if not.
+        ignore_empty: give NaN where the label is empty, which reductions leave out. Otherwise such a channel scores 1
+            if the prediction is empty too, and 0 if not.
         score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
             label that is not empty scores 0 in all.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.

@@ -36,7 +36,7 @@ def compute_critical_error(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         kind: ``"splits"`` or ``"merges"``; ``"splits_per_object"`` or ``"merges_per_object"``, divided by the number
             of objects of the label, or by 1 if there are none; or ``"fraction"``, the share of the voxels that are in a
             split or merge.

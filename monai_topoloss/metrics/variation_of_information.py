@@ -40,7 +40,7 @@ def compute_variation_of_information(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         score: ``"split"`` for :math:`H(P \mid L)`, ``"merge"`` for :math:`H(L \mid P)`, or ``"sum"``, which is the
             variation of information.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
