@@ -128,6 +128,15 @@ def test_copies_and_configurations(handler, function):
         assert {name: getattr(same.metric_fn, name) for name in options} == options
 
 
+def test_a_class_of_ones_own():
+    class Merges(CriticalError):
+        def __init__(self, **options):
+            super().__init__(kind="merges", **options)
+
+    assert Merges(connectivity=1).metric_fn.kind == "merges"
+    assert list(signature(Merges).parameters) == ["options"]
+
+
 @pytest.mark.parametrize("handler", [each[0] for each in HANDLERS])
 def test_no_values_are_not_the_best(handler):
     pred, _ = make_pair()

@@ -128,6 +128,16 @@ def test_has_the_options_of_its_function(metric, function):
     assert handed == {**options, "y_pred": 0, "y": 1}
 
 
+def test_a_class_of_ones_own():
+    class Precision(CenterlineDiceMetric):
+        def __init__(self, reduction="mean"):
+            super().__init__(score="precision", reduction=reduction)
+
+    pred, label = make_pair()
+    torch.testing.assert_close(Precision()(pred, label), compute_centerline_dice(pred, label, score="precision"))
+    assert list(signature(Precision).parameters) == ["reduction"]
+
+
 def test_options_by_position():
     metric = CenterlineDiceMetric(*(True, "sum", True, False, "precision"))
     assert (metric.include_background, metric.ignore_empty, metric.score) == (True, False, "precision")
