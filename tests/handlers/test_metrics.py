@@ -129,12 +129,12 @@ def test_copies_and_configurations(handler, function):
 
 
 def test_a_class_of_ones_own():
-    class Merges(CriticalError):
+    class Merged(VariationOfInformation):
         def __init__(self, **options):
-            super().__init__(kind="merges", **options)
+            super().__init__(score="merge", **options)
 
-    assert Merges(connectivity=1).metric_fn.kind == "merges"
-    assert list(signature(Merges).parameters) == ["options"]
+    assert Merged(connectivity=1).metric_fn.score == "merge"
+    assert list(signature(Merged).parameters) == ["options"]
 
 
 @pytest.mark.parametrize("handler", [each[0] for each in HANDLERS])
