@@ -70,6 +70,7 @@ metrics:
 An empty label has no dice, cldice, voi and are: "nan", and left out of the means.
 
 {RULE}
+
 exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage
 """
 

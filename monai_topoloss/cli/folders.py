@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,14 @@ _NO_IMAGES = (
 )
 _NO_IMAGES_BY_NAME = ("readme", "license")
 _AS_ONE = (".zarr", ".n5")  # folders that are an image each
-FORMATS_READ = f"NIfTI, MetaImage, NRRD, PNG, BMP, TIFF and NumPy files ({' '.join(FORMATS)})"
-RULE = f"""\
-Folders are searched with all below. No image, and passed over, is what is hidden, text or bookkeeping
-({" ".join(_NO_IMAGES[:10])}
-{" ".join(_NO_IMAGES[10:])} README LICENSE), or named like an image beside it but for the suffix. What
-else cannot be read is named, and counts as failed.
-"""
+FORMATS_READ = f"NIfTI, MetaImage, NRRD, PNG, BMP, TIFF and NumPy files\n({' '.join(FORMATS)})"
+RULE = textwrap.fill(
+    "Folders are searched with all below. No image, and passed over, is what is hidden, is text or bookkeeping"
+    f" ({' '.join(_NO_IMAGES)} README LICENSE), or is named like an image beside it but for the suffix."
+    " What else cannot be read is named, and counts as failed.",
+    width=118,
+    break_on_hyphens=False,
+)
 
 
 class Found(NamedTuple):

@@ -23,11 +23,12 @@ from monai_topoloss.cli.formats import suffix_of
 from monai_topoloss.topology import tubed_skeleton
 
 _EXPLANATION = f"""\
-Reads {FORMATS_READ},
-and writes them; between NIfTI, MetaImage and NRRD the place in space is kept. Axes are in the order in which MONAI
-loads and saves them, x first; those of .npy are taken as they are.
+Reads and writes {FORMATS_READ}.
+Between NIfTI, MetaImage and NRRD the place in space is kept. Axes are in the order in which MONAI loads and saves them:
+x first; those of .npy are taken as they are.
 
 {RULE}
+
 exit status: 0, or 1 if a file failed or was left out, or 2 for a wrong usage
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEAR = 8  # how far values of a black or white plane may be from 0 or 255
-_MANY = 8  # values between these; more are a matter of note
+_MANY = 4  # values between these; more are a matter of note
 _FLAT = 0.05  # share of them that fills squares, at most, if they are edges
 
 

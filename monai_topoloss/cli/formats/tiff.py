@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +48,15 @@ def read(path: Path) -> Picture:
 def _read_with_tifffile(path: Path) -> Picture:
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with _hearing("tifffile") as notes, tifffile.TiffFile(path) as file:
         parts = [part for part in file.series if not part.keyframe.is_reduced]
         kinds = {_kind(part) for part in parts}
         if len(kinds) > 1:
             shapes = ", ".join(f"{part.shape} {part.dtype}" for part in parts[:9])
             raise RefusalError(f"it holds images that are no stack, as they differ: {shapes}")
+        told = sum(len(level.pages) for part in file.series for level in part.levels)
+        if len(file.pages) > told:
+            raise RefusalError(f"it holds {len(file.pages)} pages, but says what {told} are")
         axes, page = parts[0].axes, parts[0].keyframe
         _check_axes(axes, parts[0].shape)
         _check_white(page.photometric, page.bitspersample)
@@ -60,11 +66,38 @@ def _read_with_tifffile(path: Path) -> Picture:
     if page.photometric == _PALETTE and page.colormap is not None:
         check_palette(array, page.colormap.T)
     elif page.photometric == _MIN_IS_WHITE:
-        note = (
-            "its 0 means white and is foreground; tifffile.imwrite says so of each bool array: photometric='minisblack'"
-        )
-        return Picture(~array.T, note=note if page.is_shaped else "")
-    return Picture(array.T, note=note_of_grey(array) if page.photometric != _PALETTE else "")
+        array = ~array
+        if page.is_shaped:  # by tifffile.imwrite, whose default for bool arrays is not what its users mean
+            notes.append("0 is white in it, so foreground; save bool arrays with photometric='minisblack'")
+    if page.photometric != _PALETTE and (note := note_of_grey(array)):
+        notes.append(note)
+    return Picture(array.T, note="; ".join(notes))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.heard: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is said."""
+        self.heard.append(record)
+
+
+@contextmanager
+def _hearing(name: str) -> Iterator[list[str]]:
+    """Collect what a logger warns of; raise what it calls an error, as a page that is missing."""
+    notes: list[str] = []
+    handler, logger = _Handler(logging.WARNING), logging.getLogger(name)
+    logger.addHandler(handler)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(handler)
+        for record in handler.heard:
+            if record.levelno >= logging.ERROR:
+                raise RefusalError(f"it is broken: {record.getMessage()}")
+            notes.append(record.getMessage())
 
 
 def _read_with_pillow(path: Path) -> Picture:

@@ -98,7 +98,7 @@ def test_smoothed_masks_are_noted(tmp_path, capsys, sigma):
 
 
 @pytest.mark.parametrize("resample", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
-@pytest.mark.parametrize("size", [(77, 55), (300, 310)])
+@pytest.mark.parametrize("size", [(77, 55), (260, 240), (300, 310)])
 def test_resampled_masks_are_noted(tmp_path, capsys, resample, size):
     image = Image.fromarray(255 * blobs().astype(np.uint8)).resize(size, resample)
     assert is_noted(tmp_path, np.asarray(image), capsys)

@@ -57,6 +57,30 @@ def test_pages_that_differ_are_no_stack(tmp_path, odd):
         read_label(tmp_path / "a.tif")
 
 
+def test_stacks_that_lost_their_end_are_refused(tmp_path):
+    """Cut off where a page ended, at which readers stop without an error."""
+    pages_one_by_one(tmp_path / "a.tif", make((7, 5, 6)))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        end = file.pages[4].offset
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:end])
+    with pytest.raises(ValueError, match=r"it is broken: .* invalid page offset"):
+        read_label(tmp_path / "a.tif")
+
+
+def test_what_tifffile_warns_of_is_said_of_the_file(tmp_path, capsys):
+    stack = make((7, 5, 6))
+    tifffile.imwrite(tmp_path / "a.tif", stack, metadata=None, description="ImageJ=1\nimages=9\nslices=9\n")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.tif"), stack.T)
+    assert f"warning: {tmp_path}/a.tif: <tifffile.TiffFile 'a.tif'>" in capsys.readouterr().err
+
+
+def test_pages_that_metadata_do_not_count_are_not_lost(tmp_path):
+    description = "ImageJ=1\nimages=7\nslices=4\nhyperstack=true\n"
+    tifffile.imwrite(tmp_path / "a.tif", make((7, 5, 6)), metadata=None, description=description)
+    with pytest.raises(ValueError, match="it holds 7 pages, but says what 4 are"):
+        read_label(tmp_path / "a.tif")
+
+
 def test_volumes_one_after_the_other_are_no_volume(tmp_path):
     pages_one_by_one(tmp_path / "a.tif", make((2, 7, 5, 6)))
     with pytest.raises(ValueError, match=r"got shape \(6, 5, 7, 2\)"):
@@ -115,7 +139,7 @@ def test_bits_that_tifffile_writes_by_default_are_mentioned(tmp_path, capsys):
     mask = make((11, 13), 2).astype(bool)
     tifffile.imwrite(tmp_path / "a.tif", mask)
     np.testing.assert_array_equal(read_label(tmp_path / "a.tif"), ~mask.T)
-    assert f"warning: {tmp_path}/a.tif: its 0 means white and is foreground" in capsys.readouterr().err
+    assert f"warning: {tmp_path}/a.tif: 0 is white in it, so foreground" in capsys.readouterr().err
 
 
 def test_bytes_whose_0_is_white_are_refused(tmp_path):
