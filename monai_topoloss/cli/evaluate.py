@@ -16,6 +16,7 @@ from torch import Tensor
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.tensors import check_same_shape, check_tensor
 from monai_topoloss.cli.files import UsageError, complain, progress, read_label, run_or_complain
+from monai_topoloss.cli.folders import FORMATS_READ, RULE
 from monai_topoloss.cli.matching import match
 from monai_topoloss.cli.table import CsvTable, Row, print_table
 from monai_topoloss.metrics import (
@@ -51,10 +52,12 @@ _COUNTS = (*_OF_BETTI, "splits", "merges")
 _OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
 _WITHOUT_CONNECTIVITY = ("dice", "cldice", "tprec", "tsens")
 
-_EXPLANATION = """\
+_EXPLANATION = f"""\
+Reads {FORMATS_READ}.
 Files are matched by their names without suffix, wherever they are below PRED and LABEL, or, if names are not unique
 there, with the folders that they are in; two files are matched as they are. Axes are in the order in which MONAI loads
-and saves them: x first. A voxel is foreground if it is not 0, unless --num-classes says that values are classes.
+and saves them: x first; those of .npy are taken as they are. A voxel is foreground if it is not 0, unless
+--num-classes says that values are classes.
 
 metrics:
   dice                         overlap
@@ -66,6 +69,8 @@ metrics:
   are                          adapted Rand error
 An empty label has no dice, cldice, voi and are: "nan", and left out of the means.
 
+{RULE}
+
 exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage
 """
 
@@ -75,7 +80,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="compare predictions with labels",
-        description="Compare segmentations (NIfTI, PNG, TIFF) with labels, and print a table.",
+        description="Compare segmentations with labels, and print a table.",
         epilog=_EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
