@@ -39,14 +39,20 @@ def make_masks(shape=(40, 50), seed=0):
     return pred.astype(np.uint8), label.astype(np.uint8)
 
 
-def run(tmp_path, *options):
+def run_all(tmp_path, *options):
     """Evaluate two folders; return the exit status and the rows of the CSV file."""
     out = tmp_path / "out.csv"
     status = main(
         ["evaluate", "--pred", f"{tmp_path}/pred", "--label", f"{tmp_path}/label", "--csv", f"{out}", *options]
     )
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8") as file:
         return status, list(csv.DictReader(file))
+
+
+def run(tmp_path, *options):
+    """Evaluate two folders; return the exit status and the rows of the cases in the CSV file."""
+    status, rows = run_all(tmp_path, *options)
+    return status, [row for row in rows if row["case"] not in ("mean", "sd")]
 
 
 def as_batch(*arrays):
@@ -79,16 +85,18 @@ def test_values_are_those_of_the_functions(tmp_path, suffix, capsys):
             "are": compute_adapted_rand_error(*batch),
         }
     names = list(expected["a"])
-    status, rows = run(tmp_path, "--metrics", *names)
+    status, rows = run_all(tmp_path, "--metrics", *names)
     assert status == 0
-    assert [row["case"] for row in rows] == ["a", "b"]
-    for row in rows:
-        assert list(row) == ["case", *names, "error"]
+    assert [row["case"] for row in rows] == ["a", "b", "mean", "sd"]
+    values = np.array([[expected[case][name].item() for name in names] for case in ("a", "b")])
+    for row, means in zip(rows[2:], (values.mean(axis=0), values.std(axis=0)), strict=True):
+        assert [float(row[name]) for name in names] == pytest.approx(means.tolist(), abs=1e-6)
+    for row in rows[:2]:
+        assert list(row) == ["case", *names, "note", "error"]
         for name in names:
             assert float(row[name]) == pytest.approx(expected[row["case"]][name].item(), abs=1e-6), name
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["case", *names]
-    values = np.array([[expected[case][name].item() for name in names] for case in ("a", "b")])
     assert lines[-2].split()[0] == "mean"
     assert [float(x) for x in lines[-2].split()[1:]] == pytest.approx(values.mean(axis=0).tolist(), abs=1e-4)
     assert [float(x) for x in lines[-1].split()[1:]] == pytest.approx(values.std(axis=0).tolist(), abs=1e-4)
@@ -141,7 +149,7 @@ def test_instances(tmp_path):
     batch = as_batch(pred, label)
     assert float(rows[0]["voi"]) == pytest.approx(compute_variation_of_information(*batch, instances=True).item())
     assert float(rows[0]["are"]) == pytest.approx(compute_adapted_rand_error(*batch, instances=True).item())
-    assert float(rows[0]["dice"]) == pytest.approx(compute_dice(*as_batch(pred > 0, label > 0)).item())
+    assert float(rows[0]["dice(mask)"]) == pytest.approx(compute_dice(*as_batch(pred > 0, label > 0)).item())
 
 
 def test_failures_cost_no_other_case(tmp_path, capsys):
@@ -162,7 +170,7 @@ def test_failures_cost_no_other_case(tmp_path, capsys):
     errors = {row["case"]: row["error"] for row in rows}
     assert errors.pop("good") == ""
     patterns = {
-        "shape": "Expected `prediction` of the shape of `label`, (40, 50), got (39, 50)",
+        "shape": "Expected the prediction in the shape of the label, (40, 50), got (39, 50)",
         "broken": "",
         "colours": "got shape (40, 50, 1, 2)",
         "probabilities": "a prediction has to be made discrete first",

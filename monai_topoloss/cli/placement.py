@@ -1,0 +1,94 @@
+"""Where files lie in space: the axes of a prediction are brought into those of its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from monai.utils import optional_import
+from numpy.typing import NDArray
+
+from monai_topoloss._checks.cases import check_case_orientation
+
+_TOLERANCE = 1e-3  # of affines, in millimetres mostly
+_ANGLE = 1e-2  # of directions, in radians: more than rounding costs, less than a rotation that matters
+
+orientations: Any = optional_import("nibabel.orientations")[0]
+Affine = NDArray[np.float64]
+
+
+def bring_together(
+    prediction: NDArray[Any],
+    meta: Mapping[Any, Any],
+    label_shape: tuple[int, ...],
+    label_meta: Mapping[Any, Any],
+    notes: list[str],
+    *,
+    strict: bool,
+) -> NDArray[Any]:
+    """Return a prediction in the axes of its label: as it is, or with axes swapped and flipped, which loses nothing.
+
+    Args:
+        prediction: ``(*spatial)`` in 2-D or 3-D.
+        meta: of its file; of NIfTI files with ``original_affine``.
+        label_shape: of the label.
+        label_meta: of the label's file.
+        notes: what is worth mentioning is added.
+        strict: refuse a prediction of another orientation that no axes bring together with the label.
+
+    Raises:
+        ValueError: if ``strict`` is to refuse it.
+    """
+    if not all("original_affine" in of for of in (meta, label_meta)):
+        return prediction
+    theirs, ours = _affine_of(meta), _affine_of(label_meta)
+    if theirs is None or ours is None:
+        if (theirs is None) != (ours is None):
+            notes.append(f"{'prediction' if theirs is None else 'label'} has no orientation")
+        return prediction
+    if np.allclose(_directions(theirs), _directions(ours), atol=_ANGLE):
+        if not np.allclose(theirs, ours, atol=_TOLERANCE):
+            is_moved = not np.allclose(theirs[:, 3], ours[:, 3], atol=_TOLERANCE)
+            is_scaled = not np.allclose(_spacing(theirs), _spacing(ours), atol=_TOLERANCE)
+            what = [name for name, differs in (("spacing", is_scaled), ("origin", is_moved)) if differs]
+            notes.append(f"prediction and label have different affines, in {' and '.join(what or ['direction'])}")
+        return prediction
+    moved, affine = _reorient(prediction, theirs, ours)
+    axes = _axes_of(theirs), _axes_of(ours)
+    if moved.shape == (*label_shape, 1)[:3] and np.allclose(affine, ours, atol=_TOLERANCE):
+        notes.append(f"prediction reoriented from {axes[0]} to {axes[1]}")
+        return moved.reshape(label_shape)
+    check_case_orientation(*axes, strict=strict)
+    notes.append(f"prediction {axes[0]} compared voxel by voxel with label {axes[1]}")
+    return prediction
+
+
+def _affine_of(meta: Mapping[Any, Any]) -> Affine | None:
+    """Return where a NIfTI file says that it lies; None if it says nothing, or nothing that can be."""
+    affine = np.asarray(meta["original_affine"], np.float64)
+    is_said = any(int(meta.get(code, 1)) for code in ("qform_code", "sform_code"))
+    can_be = np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0
+    return affine if is_said and can_be else None
+
+
+def _spacing(affine: Affine) -> Affine:
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def _directions(affine: Affine) -> Affine:
+    directions: orientations: Any = optional_import("nibabel.orientations")[0]
+Affine = affine[:3, :3] / _spacing(affine)
+    return directions
+
+
+def _axes_of(affine: Affine) -> str:
+    """Name the directions in which the axes run, such as RAS: to the right, to the front, up."""
+    return "".join(map(str, orientations.aff2axcodes(affine)))
+
+
+def _reorient(image: NDArray[Any], source: Affine, target: Affine) -> tuple[NDArray[Any], Affine]:
+    """Swap and flip the axes of an image, in 3-D, into the directions of another affine; return its own, too."""
+    image = image.reshape((*image.shape, 1)[:3])
+    steps = orientations.ornt_transform(orientations.io_orientation(source), orientations.io_orientation(target))
+    return orientations.apply_orientation(image, steps), source @ orientations.inv_ornt_aff(steps, image.shape)
