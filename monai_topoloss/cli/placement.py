@@ -77,8 +77,7 @@ def _spacing(affine: Affine) -> Affine:
 
 
 def _directions(affine: Affine) -> Affine:
-    directions: orientations: Any = optional_import("nibabel.orientations")[0]
-Affine = affine[:3, :3] / _spacing(affine)
+    directions: Affine = affine[:3, :3] / _spacing(affine)
     return directions
 
 
