@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.transforms import LoadImage
+import torch
+from monai.data import MetaTensor
 from monai.utils import optional_import
 from numpy.typing import NDArray
 
@@ -48,14 +49,15 @@ def read_label(path: Path) -> Any:
         ValueError: if it has another rank or channels that differ.
         RuntimeError: if no reader is there for it.
     """
-    load = LoadImage(dtype=None)
-    for reader in (PillowReader(), TiffReader()):
-        load.register(reader)
+    readers: list[Any] = [PillowReader(), TiffReader()]
     if optional_import("nibabel")[1]:
-        load.register(NiftiReader())
+        readers.append(NiftiReader())
     elif suffix_of(path).startswith(".nii"):
         raise RuntimeError('it takes nibabel, which `pip install "monai-topoloss[cli]"` installs')
-    image = load(str(path))
+    reader = next(reader for reader in readers if reader.verify_suffix(str(path)))
+    array, meta = reader.get_data(reader.read(str(path)))
+    # As the file has it, NIfTI with x fastest: `LoadImage` would copy it into C order, which takes long.
+    image: Any = MetaTensor(torch.from_numpy(array), meta=meta)
     if not suffix_of(path).startswith(".nii") and not np.isnan(image.meta["original_channel_dim"]):
         image = _first_channel(image)
     if image.numel() and image.is_floating_point() and image.sub(image.round()).abs().max() < _ROUNDING:

@@ -73,7 +73,8 @@ def _affine_of(meta: Mapping[Any, Any]) -> Affine | None:
 
 
 def _spacing(affine: Affine) -> Affine:
-    return np.linalg.norm(affine[:3, :3], axis=0)
+    spacing: Affine = np.linalg.norm(affine[:3, :3], axis=0)
+    return spacing
 
 
 def _directions(affine: Affine) -> Affine:
