@@ -27,7 +27,7 @@ def summarize(rows: Sequence[Row], failed: int) -> list[Row]:
     summary = []
     for of_class in sorted({row.of_class for row in rows}, key=lambda k: k or 0):
         values = [row.values for row in rows if row.of_class == of_class]
-        note = f"of {len(values)} cases" + (f", {failed} failed" if failed else "")
+        note = f"of {len(values)} case{'s' * (len(values) > 1)}" + (f", {failed} failed" if failed else "")
         columns = [column[~np.isnan(column)] for column in np.array(values).T]
         for title, statistic in (("mean", np.mean), ("sd", np.std)):
             numbers = [float(statistic(column)) if column.size else float("nan") for column in columns]
