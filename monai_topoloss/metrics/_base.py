@@ -1,35 +1,56 @@
-"""What the metrics of one-hot segmentations have in common."""
+"""What the metrics of segmentations have in common."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from monai.metrics import CumulativeIterationMetric, do_metric_reduction, ignore_background
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.tensors import check_one_hot, check_same_device, check_same_shape, check_tensor
+from monai_topoloss._checks.labels import check_class_ids, check_instance_maps
+from monai_topoloss._checks.segmentations import check_ignored_value, check_same_segmentation, check_zero_one
+from monai_topoloss._checks.tensors import check_tensor
+from monai_topoloss._labels import has_id
+from monai_topoloss.topology._items import as_ids
 
 
-def check_pair(y_pred: Any, y: Any, *, num_classes: int | None) -> tuple[Tensor, Tensor]:
-    """Return prediction and label as tensors of ids, ``(B, C, *spatial)``."""
+class Pair(NamedTuple):
+    """Prediction and label, ``(B, C, *spatial)``: bool, or ids of objects. Both are 0 where voxels are ignored."""
+
+    prediction: Tensor
+    label: Tensor
+    ignored: Tensor | None  # where voxels do not count, bool
+
+
+def prepare(
+    y_pred: Any, y: Any, *, include_background: bool, ignore_index: int | None, instances: bool | None = None
+) -> Pair:
+    """Check prediction and label; drop the background unless it counts.
+
+    ``instances`` says whether they hold ids of objects, and is None for metrics that do not know such.
+    """
     prediction, label = check_tensor("y_pred", y_pred), check_tensor("y", y)
-    check_one_hot("y_pred", prediction)
-    check_same_shape("y", label, prediction, "y_pred")
-    check_same_device("y", label, prediction)
+    check_same_segmentation(prediction, label)
+    check_ignored_value(ignore_index, instances=bool(instances))
+    ignored = None
+    if ignore_index is not None:
+        ignored = has_id(label, ignore_index)
+        prediction, label = prediction.masked_fill(ignored, 0), label.masked_fill(ignored, 0)
+    if instances:
+        check_instance_maps("y_pred", prediction)
     for name, tensor in (("y_pred", prediction), ("y", label)):
-        check_class_ids(name, tensor, num_classes=num_classes)
-    return prediction, label
-
-
-def prepare(y_pred: Any, y: Any, *, include_background: bool) -> tuple[Tensor, Tensor]:
-    """Return prediction and label as bool, ``(B, C, *spatial)``, without the background unless it counts."""
-    prediction, label = check_pair(y_pred, y, num_classes=2)
+        if instances:
+            check_class_ids(name, tensor)
+        else:
+            check_zero_one(name, tensor, has_instances=instances is not None)
+    if instances:
+        return Pair(as_ids(prediction), as_ids(label), ignored)
     if not include_background:
         prediction, label = ignore_background(prediction, label)
-    return prediction != 0, label != 0
+        ignored = None if ignored is None else ignore_background(ignored)[0]
+    return Pair(prediction != 0, label != 0, ignored)
 
 
 def set_empty_to_nan(values: Tensor, label: Tensor, *, ignore_empty: bool) -> Tensor:

@@ -23,6 +23,7 @@ def compute_adapted_rand_error(
     instances: bool = False,
     foreground_only: bool = True,
     connectivity: int | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the adapted Rand error of each image and channel.
@@ -48,6 +49,7 @@ def compute_adapted_rand_error(
             of them that the prediction lacks is an object of its own there, and what it has outside of them does not
             count. Otherwise all voxels are compared, and the background is an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are neither compared, nor part of an object.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -81,6 +83,7 @@ def compute_adapted_rand_error(
         instances=instances,
         foreground_only=foreground_only,
         connectivity=connectivity,
+        ignore_index=ignore_index,
         backend=backend,
     )
     return {"error": errors.rand_error, "precision": errors.precision, "recall": errors.recall}[score]

@@ -25,6 +25,7 @@ def compute_betti_error(
     connectivity: int | None = None,
     patch_size: int | Sequence[int] | None = None,
     stride: int | Sequence[int] | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the Betti error of each image and channel: :math:`|\beta_k(P) - \beta_k(L)|`.
@@ -42,6 +43,8 @@ def compute_betti_error(
         patch_size: compare patches of this size, and take the mean over them, as many papers do with 64 x 64. Patches
             end with the image: the last of a row may overlap the one before. Default: the whole image.
         stride: from one patch to the next. Default: the size of a patch.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are background, so that an object which runs
+            across them is two. Patches of nothing else are left out of the mean.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -60,18 +63,22 @@ def compute_betti_error(
         1.0
     """
     check_betti_kind(kind)
-    prediction, label = prepare(y_pred, y, include_background=include_background)
+    prediction, label, ignored = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     spatial = prediction.shape[2:]
     check_betti_kind(kind, len(spatial))
     size, step = check_patches(patch_size, stride, spatial)
     starts = [sorted({*range(0, n - p, s), max(0, n - p)}) for n, p, s in zip(spatial, size, step, strict=True)]
-    errors = []
+    errors, counts = [], []
     for corner in product(*starts):
         found, true = (
             _numbers(_patch(image, corner, size), kind, connectivity, backend) for image in (prediction, label)
         )
         errors.append((found - true).abs().sum(dim=2))
-    values = torch.stack(errors).float().mean(dim=0)
+        if ignored is not None:
+            counts.append(~_patch(ignored, corner, size).flatten(2).all(dim=2))
+    values = torch.stack(errors).float()
+    # A patch without a voxel that counts has no error.
+    values = values.sum(dim=0) / torch.stack(counts).sum(dim=0).clamp(min=1) if counts else values.mean(dim=0)
     return set_empty_to_nan(values, label, ignore_empty=ignore_empty)
 
 

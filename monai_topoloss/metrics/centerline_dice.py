@@ -23,6 +23,7 @@ def compute_centerline_dice(
     ignore_empty: bool = True,
     score: str = "cldice",
     method: str | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the centreline Dice of each image and channel.
@@ -43,6 +44,8 @@ def compute_centerline_dice(
         score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
             label that is not empty scores 0 in all.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        ignore_index: a value of ``y``, in each channel for itself, where nothing counts: such voxels are foreground on
+            neither side, before thinning.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -66,7 +69,7 @@ def compute_centerline_dice(
         Segmentation, CVPR 2021.
     """
     check_option("score", score, _SCORES)
-    prediction, label = prepare(y_pred, y, include_background=include_background)
+    prediction, label, _ = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     options: dict[str, Any] = {"method": method, "spatial_dims": prediction.ndim - 2, "backend": backend}
     precision = _share_within(skeletonize(prediction, **options), label)
     sensitivity = _share_within(skeletonize(label, **options), prediction)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from monai.utils import MetricReduction
 from torch import Tensor
 
@@ -23,6 +24,7 @@ def compute_critical_error(
     ignore_empty: bool = False,
     kind: str = "splits",
     connectivity: int | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     """Count the splits or merges of each image and channel, see `monai_topoloss.topology.critical_components`.
@@ -35,9 +37,11 @@ def compute_critical_error(
         include_background: whether channel 0 of several counts.
         ignore_empty: give NaN where the label is empty.
         kind: ``"splits"`` or ``"merges"``; ``"splits_per_object"`` or ``"merges_per_object"``, divided by the number
-            of components of the label, or by 1 if there are none; or ``"fraction"``, the share of all voxels that are
-            in a split or merge.
+            of components of the label, or by 1 if there are none; or ``"fraction"``, the share of the voxels that count
+            which are in a split or merge.
         connectivity: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are background, so that an object which runs
+            across them is two, and no part of the share.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -58,14 +62,15 @@ def compute_critical_error(
         1.0
     """
     check_option("kind", kind, _KINDS)
-    prediction, label = prepare(y_pred, y, include_background=include_background)
+    prediction, label, ignored = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     spatial_dims = prediction.ndim - 2
     found = critical_components(
         prediction, label, connectivity=connectivity, spatial_dims=spatial_dims, backend=backend
     )
     if kind == "fraction":
         critical = cast(Tensor, found.splits) | cast(Tensor, found.merges)
-        values = critical.flatten(2).float().mean(dim=2)
+        counted = torch.ones_like(critical) if ignored is None else ~ignored
+        values = critical.flatten(2).sum(dim=2) / counted.flatten(2).sum(dim=2).clamp(min=1)
     else:
         values = cast(Tensor, found.n_splits if kind.startswith("splits") else found.n_merges).float()
         if kind.endswith("per_object"):

@@ -23,6 +23,7 @@ def compute_variation_of_information(
     instances: bool = False,
     foreground_only: bool = False,
     connectivity: int | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the variation of information of each image and channel, in bits.
@@ -50,6 +51,7 @@ def compute_variation_of_information(
             and what it has outside of them does not count. By default all voxels are compared, and the background is
             an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are neither compared, nor part of an object.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -82,6 +84,7 @@ def compute_variation_of_information(
         instances=instances,
         foreground_only=foreground_only,
         connectivity=connectivity,
+        ignore_index=ignore_index,
         backend=backend,
     )
     if score == "sum":

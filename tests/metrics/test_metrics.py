@@ -90,7 +90,11 @@ def test_nothing_to_aggregate(metric):
             ValueError,
             r"`y` of the shape of `y_pred`, \(1, 1, 4, 4\), got",
         ),
-        ({"y_pred": torch.full((1, 1, 4, 4), 2)}, ValueError, "Expected `y_pred` to hold class ids below 2"),
+        (
+            {"y_pred": torch.full((1, 1, 4, 4), 2)},
+            ValueError,
+            "Expected `y_pred` to hold 0 and 1, .* got 2; class ids .*`monai.networks.one_hot`",
+        ),
         ({"y_pred": torch.full((1, 1, 4, 4), 0.7)}, ValueError, "made discrete first, by a threshold or argmax"),
         ({"backend": "gpu"}, ValueError, "Expected `backend` to be one of"),
     ],
