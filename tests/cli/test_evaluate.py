@@ -298,12 +298,25 @@ def test_ignored_voxels_count_for_nothing(tmp_path, suffix):
         assert [row[name] for name in OF_ALL] == [rows[0][name] for name in OF_ALL]
     rest = as_batch(pred[None, ~ignored], label[None, ~ignored])
     assert float(rows[0]["dice"]) == pytest.approx(compute_dice(*rest).item())
-    masks = [np.where(ignored, 0, mask) for mask in (pred, label)]
-    batch = as_batch(*(masks if suffix == ".nii.gz" else [mask.T for mask in masks]))
-    assert float(rows[0]["cldice"]) == pytest.approx(compute_centerline_dice(*batch).item())
-    assert float(rows[0]["betti"]) == compute_betti_error(*batch)
-    assert float(rows[0]["splits"]) == compute_critical_error(*batch)
-    assert float(rows[0]["voi"]) != pytest.approx(compute_variation_of_information(*batch).item())
+    arrays = (pred, label) if suffix == ".nii.gz" else (pred.T, label.T)
+    assert_ignored(rows[0], as_batch(*arrays), ignore_index=255)
+
+
+def assert_ignored(row, batch, **options):
+    """The values are those of the functions with these options."""
+    expected = {
+        "cldice": compute_centerline_dice(*batch, **options),
+        "tprec": compute_centerline_dice(*batch, score="precision", **options),
+        "tsens": compute_centerline_dice(*batch, score="sensitivity", **options),
+        "betti": compute_betti_error(*batch, **options),
+        "euler": compute_betti_error(*batch, kind="euler", **options),
+        "splits": compute_critical_error(*batch, **options),
+        "merges": compute_critical_error(*batch, kind="merges", **options),
+        "voi": compute_variation_of_information(*batch, **options),
+        "are": compute_adapted_rand_error(*batch, **options),
+    }
+    for name, value in expected.items():
+        assert float(row[name]) == pytest.approx(value.item(), abs=1e-6), name
 
 
 def test_ignored_voxels_of_classes_and_negative_ids(tmp_path):
