@@ -23,7 +23,7 @@ def check_case_ids(kind: str, ids: NDArray[Any], *, num_classes: int | None) -> 
             hint = "a prediction has to be made discrete first, by a threshold or by the class that scores highest"
         raise ValueError(f"Expected the {kind} to hold whole numbers, got others; {hint}.")
     low, high = int(low), int(high)
-    ignore = f"; to leave out where the label has it, pass --ignore-index {low if low < 0 else high}"
+    ignore = f"; to leave these voxels out, pass --ignore-index {low if low < 0 else high}"
     if low < 0:
         raise ValueError(f"Expected the {kind} to hold no negative ids, got {low}{ignore if kind == 'label' else ''}.")
     if high > _HIGHEST_ID:

@@ -241,8 +241,8 @@ def test_names_that_are_no_text(tmp_path, jobs, capsys):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "no negative ids, got -1; to leave out where"),
-        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "the label has it, pass --ignore-index -1"),
+        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "no negative ids, got -1; to leave these voxels"),
+        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "these voxels out, pass --ignore-index -1"),
         (lambda pred, label: (-1.0 * pred, label), [], "Expected the prediction to hold no negative ids, got -1."),
         (
             lambda pred, label: (pred, np.where(label, np.nan, 0)),
@@ -257,7 +257,7 @@ def test_names_that_are_no_text(tmp_path, jobs, capsys):
         (lambda pred, label: (pred, 0.5 * label), [], "resample labels by the nearest neighbour"),
         (lambda pred, label: (0.5 * pred, label), [], "a prediction has to be made discrete first, by a threshold"),
         (lambda pred, label: (5 * pred, label), ["--num-classes", "3"], "ids below 3, which is --num-classes, got 5."),
-        (lambda pred, label: (pred, 5 * label), ["--num-classes", "3"], "got 5; to leave out where the label has it"),
+        (lambda pred, label: (pred, 5 * label), ["--num-classes", "3"], "got 5; to leave these voxels out, pass"),
         (lambda pred, label: (pred, label), ["--connectivity", "3"], "Expected --connectivity from 1 to 2"),
         (lambda pred, label: (np.stack([pred] * 2, -1)[:, :, None], label), [], "got shape (40, 50, 1, 2)"),
     ],
