@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from collections.abc import Sequence
 
 from monai_topoloss.cli import evaluate, skeletonize
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (evaluate, skeletonize):
         command.add_to(commands)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that file names have
     try:
         status: int = options.run(options)
     except KeyboardInterrupt:

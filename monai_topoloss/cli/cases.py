@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from monai_topoloss._checks.cases import check_case_connectivity, check_case_ids, check_case_shapes
-from monai_topoloss.cli.files import read_label
-from monai_topoloss.cli.placement import bring_together
+from monai_topoloss.cli.files import read_picture
+from monai_topoloss.cli.placement import Affine, bring_together
 from monai_topoloss.cli.scores import Mask, Pair, compute_scores
 from monai_topoloss.cli.table import Row
 
@@ -59,19 +59,25 @@ def evaluate_case(settings: Settings, case: Case) -> Outcome:
 
 def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tuple[int | None, list[float]]]:
     # Of each file, what is needed is taken at once, and the rest is dropped: at most one is held as it was read.
-    image = read_label(case.label)
-    check_case_connectivity(settings.connectivity, image.ndim)
-    place = image.meta
-    label, several, counts = _take("label", image.numpy(), settings)
-    image = read_label(case.prediction)
-    array = bring_together(image.numpy(), image.meta, label.shape, place, notes, strict=settings.strict)
-    del image
+    array, place = _read("label", case.label, notes)
+    check_case_connectivity(settings.connectivity, array.ndim)
+    label, several, counts = _take("label", array, settings)
+    del array
+    array, other_place = _read("prediction", case.prediction, notes)
+    array = bring_together(array, other_place, label.shape, place, notes, strict=settings.strict)
     check_case_shapes(array.shape, label.shape)
     prediction, several_found, _ = _take("prediction", array, settings, counts)
     del array
     if several or several_found:
         notes.append(_SEVERAL)
     yield from _compare(prediction, label, counts, settings)
+
+
+def _read(kind: str, path: Path, notes: list[str]) -> tuple[NDArray[Any], Affine | None]:
+    picture = read_picture(path)
+    if picture.note:
+        notes.append(f"{kind}: {picture.note}")
+    return picture.array, picture.affine
 
 
 def _take(

@@ -10,18 +10,20 @@ from typing import Any
 
 from monai_topoloss.cli.cases import Case, Outcome, Settings, evaluate_case
 from monai_topoloss.cli.files import UsageError, complain, progress
+from monai_topoloss.cli.folders import FORMATS_READ, RULE
 from monai_topoloss.cli.matching import match
 from monai_topoloss.cli.scores import METRICS, OF_OBJECTS
-from monai_topoloss.cli.table import CsvTable, Row, print_table, printable, summarize
+from monai_topoloss.cli.table import CsvTable, Row, print_table, summarize
 from monai_topoloss.cli.workers import map_in_order
 
 _DEFAULT = ("dice", "cldice", "betti", "splits", "merges")
 _COUNTS = ("betti", "betti0", "betti1", "betti2", "euler", "splits", "merges")
 
-_EXPLANATION = """\
+_EXPLANATION = f"""\
+Reads {FORMATS_READ}.
 Files are matched by their names without suffix, wherever they are below PRED and LABEL, or, if names are not unique
 there, with the folders that they are in; two files are matched as they are. Axes are in the order in which MONAI loads
-and saves them: x first.
+and saves them: x first; those of .npy are taken as they are.
 
 what values mean:
   by default                   a voxel is foreground if it is not 0; a file with several ids besides 0 is scored as one
@@ -41,7 +43,7 @@ metrics:
   are                          adapted Rand error
 An empty label has no dice, cldice, tprec, tsens, voi and are, an image no betti2: "nan", and left out of the means.
 
-orientation of NIfTI files:
+orientation of files that have an affine:
   If the axes of a prediction run otherwise than those of its label, they are swapped and flipped, which loses nothing.
   If the two do not lie at the same place then, or one is rotated, the case fails; --no-strict compares them voxel by
   voxel. Other spacing or another origin is only mentioned. Shapes have to be the same in any case.
@@ -52,6 +54,8 @@ output:
   and "error", and a row for each case that failed. Control characters in names are escaped, and a text that a
   spreadsheet would run as a formula begins with an apostrophe there.
 
+{RULE}
+
 exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage, or 130 if interrupted
 """
 
@@ -61,7 +65,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="compare predictions with labels",
-        description="Compare segmentations (NIfTI, PNG, TIFF) with labels, and print a table.",
+        description="Compare segmentations with labels, and print a table.",
         epilog=_EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -164,8 +168,8 @@ def _died(how: str) -> Outcome:
 def _report(name: str, outcome: Outcome, table: CsvTable) -> None:
     """Write a case to the table, and complain of what is wrong with it."""
     for note in outcome.notes:
-        complain(f"warning: {printable(name)}: {printable(note)}")
+        complain(f"warning: {name}: {note}")
     if outcome.error:
-        complain(f"error: {printable(name)}: {printable(outcome.error)}")
+        complain(f"error: {name}: {outcome.error}")
         table.write_problem(name, "; ".join(outcome.notes), outcome.error)
     table.write(outcome.rows)

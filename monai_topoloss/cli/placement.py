@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ Affine = NDArray[np.float64]
 
 def bring_together(
     prediction: NDArray[Any],
-    meta: Mapping[Any, Any],
+    theirs: Affine | None,
     label_shape: tuple[int, ...],
-    label_meta: Mapping[Any, Any],
+    ours: Affine | None,
     notes: list[str],
     *,
     strict: bool,
@@ -31,21 +30,20 @@ def bring_together(
 
     Args:
         prediction: ``(*spatial)`` in 2-D or 3-D.
-        meta: of its file; of NIfTI files with ``original_affine``.
+        theirs: affine of the prediction, ``(4, 4)``; None if its format has none.
         label_shape: of the label.
-        label_meta: of the label's file.
+        ours: affine of the label.
         notes: what is worth mentioning is added.
         strict: refuse a prediction of another orientation that no axes bring together with the label.
 
     Raises:
         ValueError: if ``strict`` is to refuse it.
     """
-    if not all("original_affine" in of for of in (meta, label_meta)):
-        return prediction
-    theirs, ours = _affine_of(meta), _affine_of(label_meta)
     if theirs is None or ours is None:
-        if (theirs is None) != (ours is None):
-            notes.append(f"{'prediction' if theirs is None else 'label'} has no orientation")
+        return prediction
+    broken = [kind for kind, affine in (("prediction", theirs), ("label", ours)) if not _is_valid(affine)]
+    if broken:
+        notes.append(f"{' and '.join(broken)} without a valid affine")
         return prediction
     if np.allclose(_directions(theirs), _directions(ours), atol=_ANGLE):
         if not np.allclose(theirs, ours, atol=_TOLERANCE):
@@ -64,12 +62,8 @@ def bring_together(
     return prediction
 
 
-def _affine_of(meta: Mapping[Any, Any]) -> Affine | None:
-    """Return where a NIfTI file says that it lies; None if it says nothing, or nothing that can be."""
-    affine = np.asarray(meta["original_affine"], np.float64)
-    is_said = any(int(meta.get(code, 1)) for code in ("qform_code", "sform_code"))
-    can_be = np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0
-    return affine if is_said and can_be else None
+def _is_valid(affine: Affine) -> bool:
+    return bool(np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0)
 
 
 def _spacing(affine: Affine) -> Affine:

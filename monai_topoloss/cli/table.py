@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the beginning of one
+from monai_topoloss.cli.files import printable
+
+_FORMULA = ("=", "+", "-", "@")  # what spreadsheets take for the beginning of one, as are tabs, which are escaped
 
 
 class Row(NamedTuple):
@@ -58,13 +59,6 @@ def print_table(rows: Sequence[Row], columns: Sequence[str], counts: Collection[
             print("-" * (sum(widths) + 2 * len(widths) - 2))
         first, *rest = (text.rjust(width) for text, width in zip(line, widths, strict=True))
         print("  ".join([line[0].ljust(len(first)), *rest, *([note] if note else [])]))
-
-
-def printable(text: str) -> str:
-    """Escape what would move the cursor, hide or turn round text, or cannot be encoded."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _class_of(row: Row) -> list[str]:
@@ -115,5 +109,5 @@ class CsvTable:
 
 def _cell(text: str) -> str:
     """Return text as spreadsheets show it, and never run it."""
-    text = f"'{text}" if text.startswith(_FORMULA) else text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    text = printable(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text

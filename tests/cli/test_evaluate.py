@@ -81,9 +81,11 @@ def test_two_files_of_different_formats(tmp_path, capsys):
     assert not capsys.readouterr().err
     batch = as_batch(pred.T, label.T)
     assert float(row["splits"]) == compute_critical_error(*batch, connectivity=1)
-    assert float(row["betti2"]) == pytest.approx(
-        compute_betti_error(*batch, kind=2, connectivity=1, patch_size=5).item(), rel=1e-6
-    )
+    for name, kind in (("betti2", 2), ("betti", "sum")):
+        value = compute_betti_error(*batch, kind=kind, connectivity=1, patch_size=5).item()
+        assert float(row[name]) == pytest.approx(value, rel=1e-6)
+    assert value != compute_betti_error(*batch, connectivity=1)
+    assert value != compute_betti_error(*batch, patch_size=5)
 
 
 def test_classes(tmp_path, capsys):

@@ -7,8 +7,10 @@ from itertools import permutations, product
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 - its usual name
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 
+from monai_topoloss.cli.placement import bring_together
 from tests.cli.runs import AFFINE, make_masks, run, save
 
 METRICS = ("--metrics", "dice", "cldice", "betti", "splits", "merges")
@@ -140,11 +142,46 @@ def test_rounding_is_not_mentioned(tmp_path):
     assert (status, rows[0]["note"]) == (0, "")
 
 
-def test_a_file_without_orientation(tmp_path):
+@pytest.mark.parametrize("other", ["same", "none"])
+def test_files_without_orientation(tmp_path, other):
+    """Both codes in the header are 0: the fallback is mirrored, which is nothing to build on."""
     pred, label = make_masks(SHAPE)
     for kind in ("pred", "label"):
         (tmp_path / kind).mkdir()
     nib.save(nib.Nifti1Image(pred, None), tmp_path / "pred" / "a.nii.gz")
-    save(tmp_path / "label" / "a.nii.gz", label)
+    nib.save(nib.Nifti1Image(label, None if other == "same" else AFFINE), tmp_path / "label" / "a.nii.gz")
     status, rows = run(tmp_path)
-    assert (status, rows[0]["note"]) == (0, "prediction has no orientation")
+    assert (status, bool(rows[0]["error"])) == ((0, False) if other == "same" else (1, True))
+    assert run(tmp_path, "--no-strict")[0] == 0
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 0.0])
+def test_an_affine_that_cannot_be(number):
+    pred, notes = make_masks(SHAPE)[0], []
+    options = {"strict": True, "notes": notes, "label_shape": SHAPE}
+    assert bring_together(pred, theirs=np.diag([0.5, 0.5, number, 1]), ours=AFFINE, **options) is pred
+    assert bring_together(pred, theirs=AFFINE, ours=np.diag([0.5, 0.5, number, 1]), **options) is pred
+    assert notes == ["prediction without a valid affine", "label without a valid affine"]
+
+
+def test_formats_without_affine():
+    pred, notes = make_masks(SHAPE)[0], []
+    assert bring_together(pred, None, SHAPE, AFFINE, notes, strict=True) is pred
+    assert bring_together(pred, AFFINE, SHAPE, None, notes, strict=True) is pred
+    assert notes == []
+
+
+def test_formats_with_other_axes(tmp_path):
+    """MetaImage files count to the left and to the back, NIfTI files to the right and to the front."""
+    pred, label = make_masks(SHAPE)
+    save(tmp_path / "label" / "a.nii.gz", label)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(pred[::-1, ::-1].T))
+    image.SetSpacing((0.5, 0.5, 2.0))
+    image.SetOrigin((-0.5 * (SHAPE[0] - 1), -0.5 * (SHAPE[1] - 1), 0.0))
+    (tmp_path / "pred").mkdir()
+    sitk.WriteImage(image, str(tmp_path / "pred" / "a.mha"))
+    rows = run(tmp_path, *METRICS)[1]
+    assert rows[0]["note"] == "prediction reoriented from LPS to RAS"
+    save(tmp_path / "pred" / "a.nii.gz", pred)
+    (tmp_path / "pred" / "a.mha").unlink()
+    assert [run(tmp_path, *METRICS)[1][0][name] for name in METRICS[1:]] == [rows[0][name] for name in METRICS[1:]]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -65,18 +64,9 @@ def test_what_cannot_be_shown_is_escaped(tmp_path, capsys, text, shown):
     assert line.endswith(shown)
 
 
-@pytest.mark.parametrize("text", ["\t=1", "\r=1"])
-def test_a_tab_in_front_is_no_way_round(tmp_path, text):
-    assert write(tmp_path / "t.csv", Row(text, None, [0.5]))[0][0].startswith("'\\")
-
-
-def test_a_terminal_that_lacks_letters(monkeypatch):
-    buffer = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
-    print_table([Row("größe\udcff", None, [0.5], "血")], ["dice"], ())
-    sys.stdout.flush()
-    lines = buffer.getvalue().decode("ascii").splitlines()
-    assert lines[2] == "gr\\xf6\\xdfe\\udcff  0.5000  \\u8840"
+@pytest.mark.parametrize("text", ["\t=1", "\r=1", "\n=1"])
+def test_space_in_front_is_no_way_round(tmp_path, text):
+    assert write(tmp_path / "t.csv", Row(text, None, [0.5]))[0][0] == repr(text)[1:-1]
 
 
 def test_notes_are_a_column_if_there_are_any(capsys):
