@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
-from monai.utils import convert_to_tensor, optional_import
 from numpy.typing import NDArray
 
 from monai_topoloss.cli.formats import FORMATS, Picture, format_of, suffix_of
@@ -38,6 +36,10 @@ def read_label(path: Path) -> Any:
         ValueError: if it has another rank or channels that differ, or does not say which label it holds.
         RuntimeError: if it takes a package that is not installed.
     """
+    import torch
+    from monai.data import MetaTensor  # which takes seconds
+    from monai.utils import convert_to_tensor
+
     array, affine, note = read_picture(path)
     if note:
         complain(f"warning: {path}: {note}")
@@ -111,8 +113,11 @@ def check_path(path: Path) -> Path:
 
 def progress(items: Sequence[Any], what: str) -> Iterable[Any]:
     """Go through items with a progress bar, if somebody looks and tqdm is installed."""
-    tqdm, has_tqdm = optional_import("tqdm", name="tqdm")
-    bar: Iterable[Any] = tqdm(items, desc=what, disable=None) if has_tqdm else items
+    try:
+        tqdm = importlib.import_module("tqdm").tqdm
+    except ImportError:
+        return items
+    bar: Iterable[Any] = tqdm(items, desc=what, disable=None)
     return bar
 
 

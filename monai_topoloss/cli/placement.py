@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from monai.utils import optional_import
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.cases import check_case_orientation
+from monai_topoloss.cli.formats.picture import library
 
 _TOLERANCE = 1e-3  # of affines, in millimetres mostly
 _ANGLE = 1e-2  # of directions, in radians: more than rounding costs, less than a rotation that matters
 
-orientations: Any = optional_import("nibabel.orientations")[0]
 Affine = NDArray[np.float64]
 
 
@@ -78,11 +77,13 @@ def _directions(affine: Affine) -> Affine:
 
 def _axes_of(affine: Affine) -> str:
     """Name the directions in which the axes run, such as RAS: to the right, to the front, up."""
+    orientations = library("nibabel.orientations")
     return "".join(map(str, orientations.aff2axcodes(affine)))
 
 
 def _reorient(image: NDArray[Any], source: Affine, target: Affine) -> tuple[NDArray[Any], Affine]:
     """Swap and flip the axes of an image, in 3-D, into the directions of another affine; return its own, too."""
+    orientations = library("nibabel.orientations")
     image = image.reshape((*image.shape, 1)[:3])
     steps = orientations.ornt_transform(orientations.io_orientation(source), orientations.io_orientation(target))
     return orientations.apply_orientation(image, steps), source @ orientations.inv_ornt_aff(steps, image.shape)

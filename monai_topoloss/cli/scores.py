@@ -52,7 +52,8 @@ class Pair:
     def objects(self) -> list[torch.Tensor]:
         """Ids of the objects of prediction and label, of each voxel that counts: ``(1, voxels)``."""
         ids: Sequence[Any] = self.instances or [
-            label_components(mask, connectivity=self.connectivity).labels for mask in (self.prediction, self.label)
+            label_components(mask, connectivity=self.connectivity, spatial_dims=mask.ndim).labels
+            for mask in (self.prediction, self.label)
         ]
         voxels = [array.reshape(-1) if self.counts is None else array[self.counts] for array in ids]
         return [torch.from_numpy(array)[None] for array in voxels]
@@ -74,8 +75,8 @@ def _overlap(pair: Pair) -> list[float]:
 
 
 def _centerlines(pair: Pair) -> list[float]:
-    precision = _share_within(skeletonize(pair.prediction), pair.label)
-    sensitivity = _share_within(skeletonize(pair.label), pair.prediction)
+    precision = _share_within(skeletonize(pair.prediction, spatial_dims=pair.label.ndim), pair.label)
+    sensitivity = _share_within(skeletonize(pair.label, spatial_dims=pair.label.ndim), pair.prediction)
     return [2 * precision * sensitivity / max(precision + sensitivity, 1e-8), precision, sensitivity]
 
 
@@ -87,7 +88,7 @@ def _betti(pair: Pair) -> list[float]:
     for corner in product(*starts):
         where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
         found, true = (
-            np.asarray(betti_numbers(mask[where], connectivity=pair.connectivity))
+            np.asarray(betti_numbers(mask[where], connectivity=pair.connectivity, spatial_dims=len(shape)))
             for mask in (pair.prediction, pair.label)
         )
         differences.append(found - true)
@@ -98,7 +99,9 @@ def _betti(pair: Pair) -> list[float]:
 
 
 def _critical(pair: Pair) -> list[float]:
-    found = critical_components(pair.prediction, pair.label, connectivity=pair.connectivity)
+    found = critical_components(
+        pair.prediction, pair.label, connectivity=pair.connectivity, spatial_dims=pair.label.ndim
+    )
     return [float(found.n_splits), float(found.n_merges)]
 
 
