@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, cast
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
-from monai.utils import convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_int, check_option
@@ -45,7 +44,13 @@ def _as_computable(tensor: Tensor) -> Tensor:
 
 def plain(tensor: Tensor) -> Tensor:
     """Drop MONAI's metadata; gradients still flow."""
-    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+    return cast(Any, tensor).as_tensor() if _is_meta_tensor(tensor) else tensor
+
+
+def _is_meta_tensor(tensor: Any) -> bool:
+    """Say whether a tensor has MONAI's metadata; without MONAI, which takes seconds to import, there is none."""
+    module = sys.modules.get("monai.data.meta_tensor")
+    return module is not None and isinstance(tensor, module.MetaTensor)
 
 
 def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: bool = True) -> Any:
@@ -55,7 +60,9 @@ def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: boo
         return array.astype(source.dtype, copy=False) if same_dtype else array
     if same_dtype and tensor.dtype != source.dtype:
         tensor = tensor.to(source.dtype)
-    if is_image and isinstance(source, MetaTensor):
+    if is_image and _is_meta_tensor(source):
+        from monai.utils import convert_to_dst_type
+
         return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0]
     return tensor
 

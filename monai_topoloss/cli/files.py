@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -9,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
-from monai.utils import convert_to_tensor, optional_import
 from numpy.typing import NDArray
 
-from monai_topoloss.cli.formats import FORMATS, format_of, suffix_of
+from monai_topoloss.cli.formats import FORMATS, Picture, format_of, suffix_of
 
 _ROUNDING = 1e-3  # error of whole numbers that a file holds in floats
 _HIGHEST = 2**63 - 1  # of PyTorch's integers
@@ -38,13 +36,33 @@ def read_label(path: Path) -> Any:
         ValueError: if it has another rank or channels that differ, or does not say which label it holds.
         RuntimeError: if it takes a package that is not installed.
     """
-    array, affine, note = format_of(path).read(path)
+    import torch
+    from monai.data import MetaTensor  # which takes seconds
+    from monai.utils import convert_to_tensor
+
+    array, affine, note = read_picture(path)
     if note:
         complain(f"warning: {path}: {note}")
+    meta: dict[str, Any] = {"dtype": array.dtype.str}
+    if affine is not None:
+        meta |= {"affine": torch.tensor(affine), "original_affine": affine}
+    return MetaTensor(convert_to_tensor(np.ascontiguousarray(array)), meta=meta)
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, x first, in the order in memory that the format has.
+
+    Raises:
+        ValueError: if it has another rank or channels that differ, or does not say which label it holds.
+        RuntimeError: if it takes a package that is not installed.
+    """
+    array, affine, note = format_of(path).read(path)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"expected numbers, got {array.dtype}")
-    if array.dtype.kind == "f" and array.size and np.abs(array - array.round()).max() < _ROUNDING:
-        array = array.round()
+    if array.dtype.kind == "f" and array.size:
+        with np.errstate(invalid="ignore"):  # infinity, which is not near to a whole number
+            is_whole = np.abs(array - array.round()).max() < _ROUNDING
+        array = array.round() if is_whole else array
     while array.ndim > 2 and array.shape[-1] == 1:  # as NIfTI files hold images
         array = array[..., 0]
     if array.ndim not in (2, 3):
@@ -52,11 +70,7 @@ def read_label(path: Path) -> Any:
     if array.dtype == np.uint64 and array.size and array.max() > _HIGHEST:
         raise ValueError(f"expected values up to {_HIGHEST}, got {array.max()}")
     # PyTorch asks for memory that may be written to, in its own byte order.
-    array = np.require(array, array.dtype.newbyteorder("="), ("C", "W"))
-    meta: dict[str, Any] = {"dtype": array.dtype.str}
-    if affine is not None:
-        meta |= {"affine": torch.tensor(affine), "original_affine": affine}
-    return MetaTensor(convert_to_tensor(array), meta=meta)
+    return Picture(np.require(array, array.dtype.newbyteorder("="), "W"), affine, note)
 
 
 def write_label(array: NDArray[Any], path: Path, source: Path, affine: NDArray[Any] | None = None) -> None:
@@ -99,8 +113,11 @@ def check_path(path: Path) -> Path:
 
 def progress(items: Sequence[Any], what: str) -> Iterable[Any]:
     """Go through items with a progress bar, if somebody looks and tqdm is installed."""
-    tqdm, has_tqdm = optional_import("tqdm", name="tqdm")
-    bar: Iterable[Any] = tqdm(items, desc=what, disable=None) if has_tqdm else items
+    try:
+        tqdm = importlib.import_module("tqdm").tqdm
+    except ImportError:
+        return items
+    bar: Iterable[Any] = tqdm(items, desc=what, disable=None)
     return bar
 
 
