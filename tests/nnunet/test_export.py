@@ -128,6 +128,15 @@ def test_a_checkpoint_that_could_run_code_is_refused_unless_it_is_trusted(model,
     assert load(written)["trainer_name"] == "nnUNetTrainer"
 
 
+def test_a_pickle_that_cannot_be_looked_through_has_to_be_trusted(model, tmp_path):
+    """Torch reads only what `torch.save` writes by default without running it."""
+    torch.save(load(model / CHECKPOINT), model / CHECKPOINT, pickle_protocol=4)
+    with pytest.raises(ValueError, match=r"which holds more than tensors, numbers and text: .* `trust=True`"):
+        nnunet.export_model(model, tmp_path / "new")
+    (written,) = nnunet.export_model(model, tmp_path / "new", trust=True)
+    assert load(written)["trainer_name"] == "nnUNetTrainer"
+
+
 def test_no_checkpoint_is_run_before_all_are_known_to_be_safe(model, tmp_path):
     """nnU-Net's own functions unpickle whatever there is."""
     (model / "fold_1").mkdir()
@@ -154,8 +163,11 @@ def test_a_broken_checkpoint_is_told_about(content, model, tmp_path):
         torch.save(content, path)
     before = sorted(tmp_path.rglob("*"))
     for trust in (False, True):
-        with pytest.raises(ValueError, match=r"^Expected a checkpoint of nnU-Net.* got .*checkpoint_final.pth"):
+        with pytest.raises(
+            ValueError, match=r"^Expected a checkpoint of nnU-Net.* got .*checkpoint_final.pth"
+        ) as caught:
             nnunet.export_model(model, tmp_path / "parent" / "new", trust=trust)
+        assert ("--trust" in str(caught.value)) == (content == b"\x80\x04\x95" and not trust)
         assert sorted(tmp_path.rglob("*")) == before
 
 
