@@ -1,11 +1,11 @@
-"""The command line, ``python -m monai_topoloss``: evaluate predictions, skeletonize labels."""
+"""The command line, ``python -m monai_topoloss``: evaluate predictions, skeletonize labels, compile kernels."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from monai_topoloss.cli import evaluate, skeletonize
+from monai_topoloss.cli import evaluate, skeletonize, warmup
 
 __all__ = ["main"]
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser("python -m monai_topoloss", description="Keep thin structures connected.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (evaluate, skeletonize):
+    for command in (evaluate, skeletonize, warmup):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     status: int = options.run(options)
