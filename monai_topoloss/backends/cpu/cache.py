@@ -81,8 +81,9 @@ class KernelCache:
                     return result
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the kernel can be compiled
                 _warn_once(
+                    "loading",
                     f"A compiled kernel of monai_topoloss in {folder} cannot be used ({error!r}), and is compiled anew."
-                    " If this happens again, delete that folder, or set NUMBA_CACHE_DIR to another one."
+                    " If this happens again, delete that folder, or set NUMBA_CACHE_DIR to another one.",
                 )
         return None
 
@@ -100,8 +101,9 @@ class KernelCache:
                 return
         failures.append(f"none of these folders can be written to: {', '.join(problems)}")
         _warn_once(
+            "keeping",
             "monai_topoloss compiles its kernels in each process, which takes up to a minute, because it cannot keep"
-            f" them: {failures[-1]}. Set the environment variable NUMBA_CACHE_DIR to a folder that can."
+            f" them: {failures[-1]}. Set the environment variable NUMBA_CACHE_DIR to a folder that can.",
         )
 
     def _file_name(self, types: Any, codegen: Any) -> str:
@@ -149,8 +151,7 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _warn_once(message: str) -> None:
-    kind = message.partition(" ")[0]
+def _warn_once(kind: str, message: str) -> None:
     if kind not in _warned:
         _warned.add(kind)
         warnings.warn(message, stacklevel=2)
