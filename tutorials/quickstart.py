@@ -131,7 +131,7 @@ def deterministic_transforms(*, from_files: bool) -> Compose:
 
 def training_transforms(patch: int, *, from_files: bool) -> Compose:
     """Add random patches, flips and rotations, the same for image, label and skeleton."""
-    keys = ["image", "label", "label_skeleton"]
+    keys = ["image", "label", "skeleton_label"]
     return Compose(
         [
             deterministic_transforms(from_files=from_files),

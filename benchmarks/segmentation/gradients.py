@@ -38,7 +38,7 @@ def main() -> None:
     for _, batch in zip(range(args.batches), run.load_epoch(), strict=False):
         with torch.no_grad():
             logits = run.network(batch["image"])
-        label, skeleton = (batch[key].as_tensor() for key in ("label", "label_skeleton"))
+        label, skeleton = (batch[key].as_tensor() for key in ("label", "skeleton_label"))
         regions = find_regions(logits, label)
         for region, mask in regions.items():
             counts[region] += int(mask.sum())
