@@ -59,8 +59,10 @@ def prepare(
 
 
 def set_empty_to_nan(values: Tensor, label: Tensor, *, ignore_empty: bool) -> Tensor:
-    """Leave out images and channels whose label is empty: NaN counts for nothing in MONAI's reductions."""
-    return values.masked_fill(~(label != 0).flatten(2).any(dim=2), torch.nan) if ignore_empty else values
+    """Set values (..., B, C) to NaN, which counts for nothing in MONAI's reductions, where a label is empty."""
+    if not ignore_empty or not label.numel():
+        return values.fill_(torch.nan) if ignore_empty else values
+    return values.masked_fill(label.flatten(2).amax(dim=2) == 0, torch.nan)  # ids are no less than 0
 
 
 class SegmentationMetric(CumulativeIterationMetric):
