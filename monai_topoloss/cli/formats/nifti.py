@@ -51,7 +51,6 @@ def write(array: NDArray[Any], path: Path, source: Path, affine: NDArray[Any] | 
     if source.name.lower().endswith(SUFFIXES):
         original = nibabel.load(source)
         kind, header, affine = type(original), original.header.copy(), original.affine
-        header.set_data_dtype(array.dtype)
         array = array.reshape(original.shape)
-    image = kind(array, np.eye(4) if affine is None else affine, header, dtype=array.dtype)
-    nibabel.save(image, path)
+    affine = np.eye(4) if affine is None else affine
+    nibabel.save(kind(array, affine, header, dtype=array.dtype), path)  # or the header's dtype would count

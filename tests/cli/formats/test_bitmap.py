@@ -104,6 +104,12 @@ def test_resampled_masks_are_noted(tmp_path, capsys, resample, size):
     assert is_noted(tmp_path, np.asarray(image), capsys)
 
 
+def test_a_few_even_spots_are_no_objects(tmp_path, capsys):
+    image = ndimage.gaussian_filter(255 * blobs((500, 500)).astype(np.float32), 8).round().astype(np.uint8)
+    image[:50, :50], image[-50:, -50:] = 0, 255
+    assert is_noted(tmp_path, image, capsys)
+
+
 def test_thin_lines_that_were_resampled_are_noted(tmp_path, capsys):
     lines = 255 * (circles() > 0).astype(np.uint8)[300:900, 300:900]
     image = Image.fromarray(lines).resize((700, 710), Image.Resampling.BILINEAR)
