@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_int, check_option
+
+_MOST_CHANNELS, _SMALLEST_IMAGE = 4, 16  # of what is more likely (C, H, W) than a volume
+_warned_of: set[str] = set()
 
 # Types that PyTorch or NumPy compute with, for those that one of them only stores.
 _COMPUTABLE = {
@@ -68,19 +72,39 @@ def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: boo
 
 
 def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> int:
-    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None."""
+    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None.
+
+    Then warn, once, of what looks like an image with channels.
+    """
     if spatial_dims is None:
         if tensor.ndim not in (2, 3):
             raise ValueError(
                 f"Expected `{name}` to have 2 or 3 axes, got shape {tuple(tensor.shape)};"
                 " for leading batch or channel axes pass `spatial_dims`."
             )
+        if tensor.ndim == 3 and tensor.shape[0] <= _MOST_CHANNELS and min(tensor.shape[1:]) >= _SMALLEST_IMAGE:
+            _warn_of_channels(name, tuple(tensor.shape))
         return tensor.ndim
     check_int("spatial_dims", spatial_dims)
     check_option("spatial_dims", spatial_dims, (2, 3))
     if tensor.ndim < spatial_dims:
         raise ValueError(f"Expected `{name}` to have at least {spatial_dims} axes, got shape {tuple(tensor.shape)}.")
     return spatial_dims
+
+
+def _warn_of_channels(name: str, shape: tuple[int, ...]) -> None:
+    """Say, once a process, that channels of an image were taken for slices of a volume."""
+    if _warned_of:
+        return
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("monai_topoloss"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(
+        f"`{name}` of shape {shape} was taken for a volume of {shape[0]} slices; pass `spatial_dims=2` if these are"
+        " channels or several images, and `spatial_dims=3` if they are slices.",
+        stacklevel=level,
+    )
+    _warned_of.add(name)
 
 
 def check_channel_first(name: str, image: Any) -> int:

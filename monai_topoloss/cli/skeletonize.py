@@ -117,5 +117,11 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _skeletonize(source: Path, target: Path, options: argparse.Namespace) -> None:
     label = read_label(source)
-    skeleton = tubed_skeleton(label.numpy(), radius=options.radius, per_class=options.per_class, method=options.method)
+    skeleton = tubed_skeleton(
+        label.numpy(),
+        radius=options.radius,
+        per_class=options.per_class,
+        method=options.method,
+        spatial_dims=label.ndim,
+    )
     write_label(skeleton.astype(label.meta["dtype"]), target, source, label.meta.get("original_affine"))

@@ -43,12 +43,8 @@ def compare_objects(
         errors = compare(prediction.flatten(0, 1), label.flatten(0, 1))
     else:
         errors = _compare_others(compare, *(tensor.flatten(0, 1) for tensor in (prediction, label, ignored)))
-    return PartitionErrors(
-        *(
-            set_empty_to_nan(error.reshape(label.shape[:2]).float(), label, ignore_empty=ignore_empty)
-            for error in errors
-        )
-    )
+    values = torch.stack(errors).reshape(len(errors), *label.shape[:2]).float()
+    return PartitionErrors(*set_empty_to_nan(values, label, ignore_empty=ignore_empty))
 
 
 def _compare_others(

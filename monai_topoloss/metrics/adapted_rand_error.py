@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
-from monai_topoloss.metrics._base import OneHotMetric
+from monai_topoloss.metrics._base import SegmentationMetric
 from monai_topoloss.metrics._objects import compare_objects
 
 __all__ = ["AdaptedRandErrorMetric", "compute_adapted_rand_error"]
@@ -40,7 +39,7 @@ def compute_adapted_rand_error(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         score: ``"error"``; or ``"precision"``, which is low where objects are merged, or ``"recall"``, where they are
             split.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
@@ -89,19 +88,8 @@ def compute_adapted_rand_error(
     return {"error": errors.rand_error, "precision": errors.precision, "recall": errors.recall}[score]
 
 
-class AdaptedRandErrorMetric(OneHotMetric):
+class AdaptedRandErrorMetric(SegmentationMetric, function=compute_adapted_rand_error):
     """Adapted Rand error over a data set, see `compute_adapted_rand_error`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        score: see `compute_adapted_rand_error`.
-        instances: see `compute_adapted_rand_error`.
-        foreground_only: see `compute_adapted_rand_error`.
-        connectivity: see `compute_adapted_rand_error`.
-        backend: see `compute_adapted_rand_error`.
 
     Example:
         >>> import torch
@@ -113,40 +101,6 @@ class AdaptedRandErrorMetric(OneHotMetric):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = True,
-        score: str = "error",
-        instances: bool = False,
-        foreground_only: bool = True,
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_option("score", score, _SCORES)
-        self.score = score
-        self.instances = instances
-        self.foreground_only = foreground_only
-        self.connectivity = connectivity
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_adapted_rand_error(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            score=self.score,
-            instances=self.instances,
-            foreground_only=self.foreground_only,
-            connectivity=self.connectivity,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, _SCORES)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
-from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
+from monai_topoloss.metrics._base import SegmentationMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import skeletonize
 
 __all__ = ["CenterlineDiceMetric", "compute_centerline_dice"]
@@ -39,8 +38,8 @@ def compute_centerline_dice(
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty. Otherwise such a channel scores 1 if the prediction is empty
-            too, and 0 if not.
+        ignore_empty: give NaN where the label is empty, which reductions leave out. Otherwise such a channel scores 1
+            if the prediction is empty too, and 0 if not.
         score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
             label that is not empty scores 0 in all.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
@@ -74,7 +73,7 @@ def compute_centerline_dice(
     precision = _share_within(skeletonize(prediction, **options), label)
     sensitivity = _share_within(skeletonize(label, **options), prediction)
     if score == "cldice":
-        values = 2 * precision * sensitivity / (precision + sensitivity).clamp(min=1e-8)
+        values = (2 * precision * sensitivity / (precision + sensitivity)).nan_to_num(0)  # 0 / 0: nothing in common
     else:
         values = precision if score == "precision" else sensitivity
     both_empty = ~(prediction | label).flatten(2).any(dim=2)
@@ -87,17 +86,8 @@ def _share_within(skeleton: Tensor, mask: Tensor) -> Tensor:
     return inside / skeleton.flatten(2).sum(dim=2).clamp(min=1)
 
 
-class CenterlineDiceMetric(OneHotMetric):
+class CenterlineDiceMetric(SegmentationMetric, function=compute_centerline_dice):
     """Centreline Dice over a data set, see `compute_centerline_dice`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        score: see `compute_centerline_dice`.
-        method: see `compute_centerline_dice`.
-        backend: see `compute_centerline_dice`.
 
     Example:
         >>> import torch
@@ -109,34 +99,6 @@ class CenterlineDiceMetric(OneHotMetric):
         1.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = True,
-        score: str = "cldice",
-        method: str | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_option("score", score, _SCORES)
-        self.score = score
-        self.method = method
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_centerline_dice(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            score=self.score,
-            method=self.method,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, _SCORES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.networks import one_hot
 
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
@@ -56,6 +57,17 @@ def test_each_channel_has_its_own(function):
     each = [function(pred[:, [c]], label[:, [c]], ignore_index=7) for c in range(2)]
     torch.testing.assert_close(found, torch.cat(each, dim=1))
     torch.testing.assert_close(function(pred, label, ignore_index=7), found[:, 1:])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_class_ids_as_the_documentation_encodes_them(function):
+    generator = torch.Generator().manual_seed(1)
+    pred, label = (torch.randint(0, 3, (2, 1, 18, 24), generator=generator) for _ in range(2))
+    expected = function(*(one_hot(ids[..., :12], num_classes=3) for ids in (pred, label)))
+    label[..., 12:] = 255
+    ignored = label == 255
+    onehot = one_hot(label.masked_fill(ignored, 0), num_classes=3).masked_fill(ignored, 255)
+    torch.testing.assert_close(function(one_hot(pred, num_classes=3), onehot, ignore_index=255), expected)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -36,8 +36,7 @@ class CpuBackend:
         labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
 
         def label(index: int) -> None:
-            keys = components.as_keys(items[index])
-            counts[index] = components.label_components(keys, labels[index], connectivity)
+            counts[index] = components.label_components(items[index], labels[index], connectivity)
 
         for_each(label, range(len(items) if items.size else 0))
         return _to_tensor(labels.reshape(image.shape), image), _to_tensor(counts, image)
@@ -111,8 +110,13 @@ class CpuBackend:
         """See `Backend.compare_partitions`."""
         inputs, targets = input.numpy(force=True), target.numpy(force=True)
         errors = np.zeros((len(PartitionErrors._fields), len(inputs)))
-        for index, pair in enumerate(zip(inputs, targets, strict=True)):
-            errors[:, index] = partitions.compare_partitions(*pair, foreground_only=foreground_only)
+
+        def compare(index: int) -> None:
+            errors[:, index] = partitions.compare_partitions(
+                inputs[index], targets[index], foreground_only=foreground_only
+            )
+
+        for_each(compare, range(len(inputs)))
         return PartitionErrors(*(_to_tensor(error, input) for error in errors))
 
 

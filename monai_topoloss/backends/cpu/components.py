@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import jit, jit_loop
-from monai_topoloss.backends.cpu.runs import find_runs, join, list_meetings, rows_before
+from monai_topoloss.backends.cpu.bits import pack
+from monai_topoloss.backends.cpu.counting import label_mask
+from monai_topoloss.backends.cpu.runs import join, rows_before
+from monai_topoloss.backends.cpu.stretches import end_of, find_stretches, join_rows, join_with_all_before
+
+_COMPILED = (np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64))  # one kernel for each
 
 
 def as_keys(ids: NDArray[Any], factor: int = 1) -> NDArray[Any]:
@@ -21,62 +26,62 @@ def as_keys(ids: NDArray[Any], factor: int = 1) -> NDArray[Any]:
     return ids.astype(np.int32) * np.int32(factor)
 
 
-def label_components(keys: NDArray[Any], out: NDArray[np.int32], connectivity: int) -> int:
-    """Number the components of equal keys from 1 on, in raster order, into zeros; return how many they are.
+def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: int) -> int:
+    """Number the components of equal ids from 1 on, in raster order, into zeros; return how many they are.
 
     Args:
-        keys: uint8 or int32, (Z, Y, X), 0 is background.
+        ids: bool or integers from 0 on, (Z, Y, X), 0 is background.
         out: int32 of the same shape, zeros.
         connectivity: 1 to 3; the connectivity of an image is that of a volume of one plane.
     """
-    return int(_label(keys.shape, *find_runs(keys), out, connectivity))
+    if ids.dtype == np.bool_ or (ids.dtype == np.uint8 and ids.max(initial=0) <= 1):
+        return label_mask(*pack(ids, 1), connectivity, out)
+    if ids.dtype not in _COMPILED:
+        ids = ids.astype(np.int32 if ids.itemsize < 4 else np.int64)
+    ids = np.ascontiguousarray(ids)
+    return int(_label(ids.reshape(-1), ids.shape, *find_stretches(ids), out.reshape(-1), connectivity))
 
 
 @jit
-def _label(shape: Any, first: Any, start: Any, end: Any, key: Any, out: Any, connectivity: Any) -> Any:
-    parent = np.arange(len(start))
-    rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
-    _join_equal(shape, first, start, end, key, connectivity, parent, rows, pairs)
-    return _number(shape, first, start, end, parent, out)
+def _label(ids: Any, shape: Any, first: Any, start: Any, out: Any, connectivity: Any) -> Any:
+    parent = np.arange(first[len(first) - 1], dtype=np.int32)
+    _join_equal(ids, shape, first, start, connectivity, parent, np.empty((4, 2), np.int64))
+    return _number(ids, shape[2], first, start, parent, out)
 
 
 @jit_loop
-def _join_equal(
-    shape: Any, first: Any, start: Any, end: Any, key: Any, connectivity: Any, parent: Any, rows: Any, pairs: Any
-) -> Any:
+def _join_equal(ids: Any, shape: Any, first: Any, start: Any, connectivity: Any, parent: Any, rows: Any) -> Any:
     for z in range(shape[0]):
         for y in range(shape[1]):
             row = z * shape[1] + y
-            if first[row] == first[row + 1]:
+            if first[row + 1] - first[row] == 1 and ids[row * shape[2]] == 0:
                 continue
-            for n in range(rows_before(z, y, shape[1], connectivity, rows)):
-                before, reach = rows[n, 0], int(connectivity > rows[n, 1])
-                count = list_meetings(
-                    start, end, first[row], first[row + 1], first[before], first[before + 1], reach, pairs
-                )
-                for k in range(count):
-                    a, b = pairs[k, 0], pairs[k, 1]
-                    if key[a] == key[b]:
-                        join(parent, a, b)
+            if z > 0 and connectivity == 3:
+                join_with_all_before(ids, shape, first, start, parent, z, y)
+            else:
+                for n in range(rows_before(z, y, shape[1], connectivity, rows)):
+                    reach = int(connectivity > rows[n, 1])
+                    join_rows(ids, shape[2], first, start, parent, row, rows[n, 0], reach)
 
 
 @jit_loop
-def _number(shape: Any, first: Any, start: Any, end: Any, parent: Any, out: Any) -> Any:
+def _number(ids: Any, width: Any, first: Any, start: Any, parent: Any, out: Any) -> Any:
     """Write the number of its component at each voxel."""
     count = 0
-    for z in range(shape[0]):
-        for y in range(shape[1]):
-            row = z * shape[1] + y
-            for k in range(first[row], first[row + 1]):
-                # A run points to itself or to one before it; those that came by hold minus their number.
-                if parent[k] == k:
-                    count += 1
-                    number = count
-                else:
-                    number = -parent[parent[k]]
-                parent[k] = -number
-                for x in range(start[k], end[k]):
-                    out[z, y, x] = number
+    for row in range(len(first) - 1):
+        last = first[row + 1]
+        for k in range(first[row], last):
+            if ids[row * width + start[k]] == 0:
+                continue
+            # A stretch points to itself or to one before it; those that came by hold minus their number.
+            if parent[k] == k:
+                count += 1
+                number = count
+            else:
+                number = -parent[parent[k]]
+            parent[k] = -number
+            for i in range(row * width + start[k], row * width + end_of(k, last, start, width)):
+                out[i] = number
     return count
 
 
