@@ -16,7 +16,7 @@ from monai_topoloss.visualize._draw import MERGE, SPLIT, Colour
 from monai_topoloss.visualize._objects import Objects
 from monai_topoloss.visualize._views import View
 
-_SMALLEST = 32  # voxels that a window is wide and high
+_SMALLEST = 32  # voxels that a window is wide and high, but for images that have less than twice as many
 
 Places = NDArray[np.intp]  # of voxels, (count, axes)
 
@@ -80,7 +80,7 @@ def _window_of(places: Places, view: int, shape: tuple[int, int], voxel: tuple[f
     """Return a square window around the middle of a component, no larger than a third of the image."""
     sides = np.array(shape) * voxel
     extent = ((np.ptp(places, axis=0) + 1) * voxel).max()
-    side = max(_SMALLEST * min(voxel), min(1.5 * extent, sides.max() / 3))
+    side = max(min(_SMALLEST * min(voxel), sides.max() / 2), min(1.5 * extent, sides.max() / 3))
     middle = places[np.abs((places - places.mean(axis=0)) * voxel).sum(axis=1).argmin()]  # in a ring, the centre is not
     lengths = [max(1, int(side / size)) for size in voxel]
     starts = [

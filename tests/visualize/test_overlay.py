@@ -92,8 +92,8 @@ def test_classes():
     assert not where(as_instances, SPLIT).any()
     assert not where(as_instances, MERGE).any()
     found = critical_components(*make_pair(), num_classes=2)
-    merges = where(critical_overlay(*make_pair(), num_classes=2, scale=7), MERGE)
-    assert merges[enlarge(found.merges, 7)].all()
+    picture = critical_overlay(*make_pair(), num_classes=2, scale=7)
+    assert where(picture, MERGE)[enlarge(found.merges, 7)].all()
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
