@@ -73,6 +73,17 @@ def test_tubes_of_objects_at_the_right_edge(width, radius):
     np.testing.assert_array_equal(classes == 1, oracle.tubed_skeleton(mask, radius))
 
 
+@pytest.mark.parametrize("radius", [1, 3, 62, 64])
+def test_tubes_of_a_class_stay_out_of_another(radius):
+    """Thick classes side by side, of which a tube on its own side covers only a part."""
+    label = np.ones((130, 140), np.uint8)
+    label[:, 64:] = 2
+    found = tubed_skeleton(label, radius=radius, per_class=True)
+    np.testing.assert_array_equal(found == 1, oracle.tubed_skeleton(label == 1, radius))
+    np.testing.assert_array_equal(found == 2, oracle.tubed_skeleton(label == 2, radius))
+    assert radius > 3 or (found != label).any()
+
+
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("radius", [17, 18, 10**12, 2**70])
 def test_a_radius_that_covers_all_costs_no_more(radius, per_class, monkeypatch):
