@@ -36,8 +36,7 @@ class CpuBackend:
         labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
 
         def label(index: int) -> None:
-            keys = components.as_keys(items[index])
-            counts[index] = components.label_components(keys, labels[index], connectivity)
+            counts[index] = components.label_components(items[index], labels[index], connectivity)
 
         for_each(label, range(len(items) if items.size else 0))
         return _to_tensor(labels.reshape(image.shape), image), _to_tensor(counts, image)
