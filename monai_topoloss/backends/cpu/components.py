@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import count_bits, jit, jit_inline, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.rows import FILL, as_bits, fill, find_changes, find_equal, find_nonzero
-from monai_topoloss.backends.cpu.runs import find_root, join
+from monai_topoloss.backends.cpu.rows import FILL, as_bits, equal_word, fill, nonzero_word
+from monai_topoloss.backends.cpu.runs import join
 
 _U = np.uint64
 _0, _1, _63 = (_U(i) for i in (0, 1, 63))
+_BLOCK = 65536  # voxels whose runs there has to be room for
 
 
 def as_keys(ids: NDArray[Any], factor: int = 1) -> NDArray[Any]:
@@ -44,152 +45,151 @@ def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: in
 
 @jit
 def _label(image: Any, depth: Any, height: Any, width: Any, connectivity: Any, out: Any) -> Any:
-    words = (width + 63) >> 6  # of a row
-    starts, changes = np.empty(depth * height * words, np.uint64), np.empty(depth * height * words, np.uint64)
-    first = np.empty(depth * height * words, np.int32)  # how many runs begin before a word
-    parent = np.empty(len(image) // 64 + 2 * width, np.int32)
-    own, nothing = np.empty(words, np.uint64), np.zeros(words, np.uint64)
-    north, front = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
-    beside, between = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
+    size = (width + 63) >> 6  # words of a row
+    words = np.empty(3 * depth * height * size, np.uint64)
+    parent = np.empty(len(image) // 64, np.int32)
+    scratch = np.zeros(3 * size, np.uint64)
     runs: Any = 0
-    for row in range(depth * height):
-        if runs + width > len(parent):
-            longer = np.empty(2 * len(parent), np.int32)
+    step = 1 + _BLOCK // width
+    for begin in range(0, depth * height, step):
+        end = min(begin + step, depth * height)
+        if runs + (end - begin) * width > len(parent):
+            longer = np.empty(2 * len(parent) + step * width, np.int32)
             longer[:runs] = parent[:runs]
             parent = longer
-        found = _list_runs(image, row, width, own, starts, changes, first, parent, runs)
-        if found > runs:
-            runs = found
-            _join_row(
-                image, row, height, width, connectivity, own, starts, changes, first, parent,
-                nothing, north, front, beside, between,
-            )  # fmt: skip
+        runs = _join_rows(image, begin, end, height, width, connectivity, words, parent, scratch, runs)
     count = _number(parent, runs)
-    _write(starts, changes, first, parent, width, words, out)
+    _write(words, parent, width, out)
     return count
-
-
-@jit_loop
-def _list_runs(
-    image: Any, row: Any, width: Any, own: Any, starts: Any, changes: Any, first: Any, parent: Any, runs: Any
-) -> Any:
-    """Find what of a row is not 0, where it changes and where runs begin; return how many there are up to its end."""
-    at = row * len(own)
-    if not find_nonzero(image, row * width, width, own):
-        for w in range(len(own)):
-            starts[at + w], changes[at + w], first[at + w] = _0, _1, runs
-        return runs
-    find_changes(image, row * width, width, own, changes, at)
-    for w in range(len(own)):
-        starts[at + w], first[at + w] = own[w] & changes[at + w], runs
-        end = runs + np.int64(count_bits(starts[at + w]))
-        for k in range(runs, end):
-            parent[k] = k
-        runs = end
-    return runs
-
-
-@jit_loop
-def _join_row(
-    image: Any,
-    row: Any,
-    height: Any,
-    width: Any,
-    connectivity: Any,
-    own: Any,
-    starts: Any,
-    changes: Any,
-    first: Any,
-    parent: Any,
-    nothing: Any,
-    north: Any,
-    front: Any,
-    beside: Any,
-    between: Any,
-) -> Any:
-    """Join the runs of a row with those of the rows before.
-
-    Pairs with rows further away are left out where a row between is equal to both: they are joined already.
-    """
-    y = row % height
-    near = connectivity == 3
-    reach = connectivity > 1
-    if y > 0:
-        _join_rows(
-            image, row, row - 1, width, own, starts, changes, first, parent, nothing, north, near, reach
-        )
-    else:
-        north[:] = _0
-    if row < height:
-        return
-    for w in range(len(own)):  # with the smallest connectivity, two rows have to be equal: north and north of the front
-        between[w] = north[w] & front[w] if connectivity == 1 else north[w]
-    _join_rows(image, row, row - height, width, own, starts, changes, first, parent, between, front, near, reach)
-    if connectivity > 1:
-        if y > 0:
-            for w in range(len(own)):
-                between[w] = north[w] | front[w]
-            _join_rows(
-                image, row, row - height - 1, width, own, starts, changes, first, parent, between, beside, True, near
-            )
-        if y + 1 < height:
-            _join_rows(
-                image, row, row - height + 1, width, own, starts, changes, first, parent, front, beside, True, near
-            )
 
 
 @jit_loop
 def _join_rows(
     image: Any,
+    begin: Any,
+    end: Any,
+    height: Any,
+    width: Any,
+    connectivity: Any,
+    words: Any,
+    parent: Any,
+    scratch: Any,
+    runs: Any,
+) -> Any:
+    """List the runs of some rows, and join them with those of the rows before; return how many there are by then.
+
+    Of each word of a row are kept: where runs begin, where ids change, and how many runs there are before. The scratch
+    holds, of the current row, what is not 0, and where it is equal to the row north of it and to the one in front.
+    """
+    size = (width + 63) >> 6
+    for row in range(begin, end):
+        found = _list_runs(image, row * width, width, words, 3 * row * size, scratch, parent, runs)
+        if found > runs:
+            runs = found
+            y = row % height
+            if y == 0:
+                for w in range(size):
+                    scratch[size + w] = _0
+            for n in range(int(y == 0), 4 if connectivity > 1 else 2):
+                other = row - _step(n, height)
+                if n > 0 and (row < height or (n == 2 and y == 0) or (n == 3 and y == height - 1)):
+                    continue
+                _join(image, row, other, n, width, connectivity, words, parent, scratch)
+    return runs
+
+
+@jit_inline
+def _step(n: Any, height: Any) -> Any:
+    """Return how far the row north, in front, north of that or south of that is."""
+    return 1 if n == 0 else height + (n == 2) - (n == 3)
+
+
+@jit_inline
+def _list_runs(image: Any, i: Any, width: Any, words: Any, at: Any, own: Any, parent: Any, runs: Any) -> Any:
+    """Find what of a row is not 0, where it changes and where runs begin; return how many there are up to its end."""
+    before = _0
+    for w in range((width + 63) >> 6):
+        present = nonzero_word(image, i, w, width)
+        own[w] = present
+        k = at + 3 * w
+        words[k], words[k + 1], words[k + 2] = _0, _1, _U(runs)
+        if present:
+            alike = equal_word(image, i, i + 1, w, width - 1)
+            changes = ~((alike << _1) | before)  # also beyond the end
+            words[k], words[k + 1] = present & changes, changes
+            last = runs + np.int64(count_bits(present & changes))
+            for run in range(runs, last):
+                parent[run] = run
+            runs = last
+            before = alike >> _63
+        else:
+            before = _0
+    return runs
+
+
+@jit_inline
+def _join(
+    image: Any,
     row: Any,
     other: Any,
+    n: Any,
     width: Any,
-    own: Any,
-    starts: Any,
-    changes: Any,
-    first: Any,
+    connectivity: Any,
+    words: Any,
     parent: Any,
-    between: Any,
-    equal: Any,
-    wide: Any,
-    diagonal: Any,
+    scratch: Any,
 ) -> Any:
-    """Join the runs of two rows that overlap, or with ``diagonal`` meet across one; set the bits of where they are equal.
+    """Join the runs of a row and one before it that overlap, or if the connectivity wants it meet across a diagonal.
 
-    Pairs are left out that begin where there is something between, ``wide`` also at most a voxel from there.
+    Pairs are left out where a row between is equal to both: they are joined already.
     """
-    find_equal(image, row * width, image, other * width, width, own, equal, 0)
-    a, b = row * len(own), other * len(own)
-    equal_before, between_before = _0, _0  # the word before's, of which the last bit counts
-    for w in range(len(own)):
-        equal[w] &= own[w]
-        alike, done = equal[w], between[w]
-        shifted = (alike << _1) | (equal_before >> _63)
-        done_shifted = (done << _1) | (between_before >> _63)
-        equal_before, between_before = alike, done
-        pairs = alike & (~shifted | changes[a + w]) & ~done
+    size = (width + 63) >> 6
+    diagonal = connectivity > 1 + int(n > 1)
+    wide = connectivity == 3 or n > 1  # what is a voxel beside is between as well
+    use_north, use_front = _U(n == 1 or n == 2) * ~_0, _U(n > 1) * ~_0
+    alike_before, between_before, open_before = _0, _0, _0
+    for w in range(size):
+        present = scratch[w]
+        nothing = present | open_before == _0  # a run of the word before may end where one of the other row begins
+        open_before = present >> _63
+        if nothing:
+            if n < 2:
+                scratch[size * (n + 1) + w] = _0
+            alike_before, between_before = _0, _0
+            continue
+        north, front = scratch[size + w], scratch[2 * size + w]
+        between = (north & use_north) | (front & use_front)
+        if connectivity == 1 and n == 1:  # two steps: the row north, and the one in front of that
+            between &= front  # of the row north, as yet
+        alike = equal_word(image, row * width, other * width, w, width) & present
+        if n < 2:
+            scratch[size * (n + 1) + w] = alike
+        a, b = 3 * (row * size + w), 3 * (other * size + w)
+        changes = words[a + 1]
+        shifted, between_shifted = (alike << _1) | alike_before, (between << _1) | between_before
+        pairs = alike & (~shifted | changes) & ~between
         if wide:
-            pairs &= ~((done_shifted & ~changes[a + w]) | ((done & ~changes[a + w]) >> _1))
-        if pairs:
-            _join_at(pairs, _1, _1, a + w, b + w, starts, first, parent)
+            pairs &= ~((between_shifted & ~changes) | ((between & ~changes) >> _1))
+        _join_at(pairs, _1, _1, a, b, words, parent)
         if diagonal:
             apart = ~(alike | shifted)
             if w == 0:
                 apart &= ~_1
-            ends = changes[a + w] & starts[b + w] & apart  # one run ends, the other begins
-            begins = starts[a + w] & changes[b + w] & apart
+            ends = changes & words[b] & apart  # a run of this row ends, one of the other begins
+            begins = words[a] & words[b + 1] & apart
             if wide:
-                ends &= ~done_shifted
-                begins &= ~done
+                ends &= ~between_shifted
+                begins &= ~between
             if ends:
-                ends = _select(image, ends, row * width + 64 * w - 1, other * width + 64 * w)
-                _join_at(ends, _0, _1, a + w, b + w, starts, first, parent)
+                i, j = row * width + 64 * w, other * width + 64 * w
+                _join_at(_select(image, ends, i - 1, j), _0, _1, a, b, words, parent)
             if begins:
-                begins = _select(image, begins, row * width + 64 * w, other * width + 64 * w - 1)
-                _join_at(begins, _1, _0, a + w, b + w, starts, first, parent)
+                i, j = row * width + 64 * w, other * width + 64 * w
+                _join_at(_select(image, begins, i, j - 1), _1, _0, a, b, words, parent)
+        alike_before, between_before = alike >> _63, between >> _63
 
 
-@jit_loop
+@jit_inline
 def _select(image: Any, places: Any, i: Any, j: Any) -> Any:
     """Return those of some places that are equal in two stretches of an image."""
     rest, found = places, _0
@@ -200,14 +200,15 @@ def _select(image: Any, places: Any, i: Any, j: Any) -> Any:
     return found
 
 
-@jit_loop
-def _join_at(places: Any, at_a: Any, at_b: Any, a: Any, b: Any, starts: Any, first: Any, parent: Any) -> Any:
-    """Join the runs of words a and b that are at some places, or where ``at_a`` or ``at_b`` is 0 instead of 1, a voxel before."""
-    while places:
-        place = places & (~places + _1)
-        places ^= place
-        i = first[a] - 1 + np.int64(count_bits(starts[a] & ((place << at_a) - _1)))
-        j = first[b] - 1 + np.int64(count_bits(starts[b] & ((place << at_b) - _1)))
+@jit_inline
+def _join_at(places: Any, at_a: Any, at_b: Any, a: Any, b: Any, words: Any, parent: Any) -> Any:
+    """Join the runs of words a and b that are at some places, or where ``at_a`` or ``at_b`` is 0, not 1, a voxel before."""
+    rest = places
+    while rest:
+        place = rest & (~rest + _1)
+        rest ^= place
+        i = np.int64(words[a + 2] + count_bits(words[a] & ((place << at_a) - _1))) - 1
+        j = np.int64(words[b + 2] + count_bits(words[b] & ((place << at_b) - _1))) - 1
         join(parent, i, j)
 
 
@@ -225,28 +226,27 @@ def _number(parent: Any, runs: Any) -> Any:
 
 
 @jit_loop
-def _write(
-    starts: Any, changes: Any, first: Any, number: Any, width: Any, words: Any, out: Any
-) -> Any:
+def _write(words: Any, number: Any, width: Any, out: Any) -> Any:
     """Write the number of its run at each voxel, into zeros.
 
     Whole vectors are written, beyond the ends of runs too. What is there is written afterwards: by the next run, or
     zeros by this one.
     """
+    size = (width + 63) >> 6
     for row in range(len(out) // width):
         is_open, begin, run = False, 0, 0
-        for w in range(words):
-            k = row * words + w
-            bits, is_start = changes[k], starts[k]
-            if is_start:
-                run = first[k]
+        for w in range(size):
+            k = 3 * (row * size + w)
+            starts, bits = words[k], words[k + 1]
+            if starts:
+                run = np.int64(words[k + 2])
             while bits:
-                lowest = bits & (~bits + _1)
                 x = 64 * w + np.int64(lowest_bit(bits))
-                bits ^= lowest
+                place = bits & (~bits + _1)
+                bits ^= place
                 if is_open:
                     _write_run(out, row * width + begin, row * width + min(x, width), number[run - 1])
-                is_open = is_start & lowest != _0
+                is_open = starts & place != _0
                 if is_open:
                     begin = x
                     run += 1
@@ -254,15 +254,15 @@ def _write(
             _write_run(out, row * width + begin, (row + 1) * width, number[run - 1])
 
 
-@jit_loop
+@jit_inline
 def _write_run(out: Any, begin: Any, end: Any, number: Any) -> Any:
     if end + 2 * FILL > len(out):
         for i in range(begin, end):
             out[i] = number
-        return
-    for i in range(begin, end, FILL):
-        fill(out, i, number)
-    fill(out, end, np.int32(0))
+    else:
+        for i in range(begin, end, FILL):
+            fill(out, i, number)
+        fill(out, end, np.int32(0))
 
 
 def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[np.int32]) -> None:

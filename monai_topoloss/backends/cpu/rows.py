@@ -14,12 +14,12 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit_loop
+from monai_topoloss.backends.cpu._numba import jit_inline
 
 FILL = 16  # how many elements `fill` writes
 
 _U = np.uint64
-_0, _1, _63, _64 = (_U(i) for i in (0, 1, 63, 64))
+_0 = _U(0)
 
 
 def as_bits(image: NDArray[Any]) -> NDArray[Any]:
@@ -75,54 +75,30 @@ def _fill(typing_context: Any, a: Any, i: Any, value: Any) -> Any:  # noqa: ARG0
 fill: Any = _fill  # in a kernel: write a value to FILL elements of a flat array from an index on
 
 
-@jit_loop
-def find_nonzero(image: Any, i: Any, count: Any, bits: Any) -> Any:
-    """Set the bits of which elements of a row, ``count`` of them from i on, are not 0; return whether any is."""
-    found = _0
-    whole, rest = count >> 6, count & 63
-    for w in range(whole):
-        bits[w] = _nonzero(image, i + 64 * w)
-        found |= bits[w]
-    if rest:
-        if whole:  # the row's last 64
-            bits[whole] = _nonzero(image, i + count - 64) >> (_64 - _U(rest))
-        else:
-            bits[0] = _0
-            for x in range(count):
-                bits[0] |= _U(image[i + x] != 0) << _U(x)
-        found |= bits[whole]
-    return found != _0
+@jit_inline
+def nonzero_word(image: Any, i: Any, w: Any, count: Any) -> Any:
+    """Return word w of which elements of a row of a flat image, ``count`` of them from i on, are not 0."""
+    x, found = 64 * w, _0
+    if x + 64 <= count:
+        found = _nonzero(image, i + x)
+    elif count >= 64:  # the row's last 64, of which some are in the word before
+        found = _nonzero(image, i + count - 64) >> _U(x + 64 - count)
+    else:
+        for k in range(count):
+            found |= _U(image[i + k] != 0) << _U(k)
+    return found
 
 
-@jit_loop
-def find_equal(
-    image: Any, i: Any, other: Any, j: Any, count: Any, where: Any, bits: Any, at: Any
-) -> Any:
-    """Set the bits of where two rows of elements are equal, in words where ``where`` is not 0; clear the others."""
-    whole, rest = count >> 6, count & 63
-    for w in range(whole):
-        bits[at + w] = _equal(image, i + 64 * w, other, j + 64 * w) if where[w] else _0
-    if rest:
-        bits[at + whole] = _0
-        if where[whole]:
-            if whole:  # the row's last 64
-                bits[at + whole] = _equal(image, i + count - 64, other, j + count - 64) >> (_64 - _U(rest))
-            else:
-                for x in range(count):
-                    bits[at] |= _U(image[i + x] == other[j + x]) << _U(x)
-
-
-@jit_loop
-def find_changes(image: Any, i: Any, count: Any, where: Any, bits: Any, at: Any) -> Any:
-    """Set the bits of elements of a row that differ from the one before, or are the first.
-
-    Words where ``where`` is 0 get their lowest bit; bits beyond the row are set.
-    """
-    find_equal(image, i, image, i + 1, count - 1, where, bits, at)
-    if count & 63 == 1:
-        bits[at + (count >> 6)] = _0
-    before = _0
-    for w in range((count + 63) >> 6):
-        alike = bits[at + w]
-        bits[at + w] = ~((alike << _1) | before) if where[w] else _1
-        before = alike >> _63
+@jit_inline
+def equal_word(image: Any, i: Any, j: Any, w: Any, count: Any) -> Any:
+    """Return word w of where two rows of a flat image, ``count`` elements from i and j on, are equal."""
+    x, found = 64 * w, _0
+    if x + 64 <= count:
+        found = _equal(image, i + x, image, j + x)
+    elif count >= 64:
+        if x < count:
+            found = _equal(image, i + count - 64, image, j + count - 64) >> _U(x + 64 - count)
+    else:
+        for k in range(count):
+            found |= _U(image[i + k] == image[j + k]) << _U(k)
+    return found
