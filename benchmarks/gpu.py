@@ -120,7 +120,7 @@ def training_steps(size: int, rounds: int, device: str) -> None:
         "Dice + CE": (DiceCELoss(**options), label),
         "+ recall, skeleton on the fly": (DiceCESkeletonRecallLoss(**options), label),
         "+ recall, skeleton precomputed": (DiceCESkeletonRecallLoss(**options), (label, skeleton)),
-        "+ supervoxel": (SumLoss([DiceCELoss(**options), SupervoxelLoss(softmax=True)]), label),
+        "+ supervoxel": (SumLoss([DiceCELoss(**options), SupervoxelLoss(to_onehot_y=True, softmax=True)]), label),
         "+ SoftclDiceLoss (MONAI)": (SoftclDiceCE(), label),
     }
 

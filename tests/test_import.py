@@ -40,3 +40,19 @@ def test_every_public_name_has_an_example(package):
 def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", monai_topoloss.__version__)
     assert version("monai-topoloss") == monai_topoloss.__version__
+
+
+def test_the_command_line_imports_neither_monai_nor_losses():
+    """They take seconds, which are most of what it takes to compare two images."""
+    code = "import sys; from monai_topoloss.cli import evaluate, files; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "monai_topoloss.cli.scores" in modules
+    assert {"monai", "monai_topoloss.losses", "numba", "nibabel", "skimage"}.isdisjoint(modules)
+
+
+def test_names_are_looked_up():
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = monai_topoloss.nothing
+    assert set(monai_topoloss.__all__) <= set(dir(monai_topoloss))
+    for name in ("topology", "transforms", "losses", "engines", "handlers"):
+        assert getattr(monai_topoloss, name) is importlib.import_module(f"monai_topoloss.{name}")

@@ -64,7 +64,7 @@ def make_loss(name: str, epochs: int) -> tuple[torch.nn.Module, Callable, list]:
     if name == "Dice + CE + Skeleton Recall":
         return DiceCESkeletonRecallLoss(**options), PrepareBatchSkeleton(), [RestoreLabel()]
     # With alpha = 0, the supervoxel loss is its criterion: cross entropy.
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     schedule = LossWeightSchedule(supervoxel, "alpha", value=0.5, start_epoch=epochs // 2 + 1)
     return SumLoss([DiceLoss(**options), supervoxel]), default_prepare_batch, [schedule]
 
@@ -131,7 +131,7 @@ def deterministic_transforms(*, from_files: bool) -> Compose:
 
 def training_transforms(patch: int, *, from_files: bool) -> Compose:
     """Add random patches, flips and rotations, the same for image, label and skeleton."""
-    keys = ["image", "label", "label_skeleton"]
+    keys = ["image", "label", "skeleton_label"]
     return Compose(
         [
             deterministic_transforms(from_files=from_files),

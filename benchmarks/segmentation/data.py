@@ -51,7 +51,7 @@ def load() -> Compose:
 
 def augment(patch_size: list[int]) -> Compose:
     """Load, make the tubed skeleton, and take a random patch; an epoch of steps draws as many as it needs."""
-    keys = ["image", "label", "label_skeleton"]
+    keys = ["image", "label", "skeleton_label"]
     return Compose(
         [
             *load().transforms,  # one by one: a Compose in a Compose counts as random, and would not be cached

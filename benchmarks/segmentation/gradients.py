@@ -38,7 +38,7 @@ def main() -> None:
     for _, batch in zip(range(args.batches), run.load_epoch(), strict=False):
         with torch.no_grad():
             logits = run.network(batch["image"])
-        label, skeleton = (batch[key].as_tensor() for key in ("label", "label_skeleton"))
+        label, skeleton = (batch[key].as_tensor() for key in ("label", "skeleton_label"))
         regions = find_regions(logits, label)
         for region, mask in regions.items():
             counts[region] += int(mask.sum())
@@ -73,9 +73,9 @@ def find_gradients(logits: Tensor, label: Tensor, skeleton: Tensor) -> dict[str,
         "Dice": DiceLoss(**options)(logits, label),
         "CE": cross_entropy(logits, label[:, 0].long()),
         "0.02 CE": 0.02 * cross_entropy(logits, label[:, 0].long()),
-        "supervoxel (alpha 0.5, beta 0.5)": SupervoxelLoss(softmax=True, alpha=0.5, beta=0.5)(logits, label),
-        "supervoxel (alpha 0.98, beta 0.5)": SupervoxelLoss(softmax=True, alpha=0.98, beta=0.5)(logits, label),
-        "20 supervoxel (alpha 1, beta 0.5)": 20 * SupervoxelLoss(softmax=True, alpha=1, beta=0.5)(logits, label),
+        "supervoxel (alpha 0.5, beta 0.5)": SupervoxelLoss(**options, alpha=0.5, beta=0.5)(logits, label),
+        "supervoxel (alpha 0.98, beta 0.5)": SupervoxelLoss(**options, alpha=0.98, beta=0.5)(logits, label),
+        "20 supervoxel (alpha 1, beta 0.5)": 20 * SupervoxelLoss(**options, alpha=1, beta=0.5)(logits, label),
         "Skeleton Recall": SkeletonRecallLoss(**options)(logits, (label, skeleton)),
         "soft clDice": SoftclDiceLoss(iter_=10, include_background=False, **options)(logits, label),
     }

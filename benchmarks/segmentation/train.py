@@ -112,7 +112,7 @@ class Run:
 
     def step(self, batch: dict[str, Tensor]) -> float:
         """Take a step, and return the loss."""
-        image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "label_skeleton"))
+        image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "skeleton_label"))
         image = image.contiguous(memory_format=torch.channels_last)
         self.optimizer.zero_grad(set_to_none=True)
         value = self.loss(self.network(image), (label, skeleton) if self.uses_skeleton else label)

@@ -24,6 +24,8 @@ def check_class_ids(
     if ignore_index is not None:
         label = label.masked_fill(has_id(label, ignore_index), 0)
     if label.is_floating_point() and label.frac().any():  # NaN for infinity, and then true
+        if label.isnan().any():
+            raise ValueError(f"Expected `{name}` to hold class ids, which are whole numbers, got NaN.")
         hint = "labels need mode='nearest' when they are resampled (in a lazy Compose, by `overrides`)"
         if name in ("input", "img", "y_pred", "prediction"):
             hint = "a prediction has to be made discrete first, by a threshold or argmax"
@@ -55,5 +57,6 @@ def check_instance_maps(name: str, tensor: Tensor) -> None:
     """Check that maps of instances have one channel."""
     if tensor.shape[1] != 1:
         raise ValueError(
-            f"Expected `{name}` of shape (B, 1, *spatial) for `instances=True`, got {tuple(tensor.shape)}."
+            f"Expected `{name}` of shape (B, 1, *spatial) for `instances=True`, got {tuple(tensor.shape)};"
+            " a channel for each class, whose components are the objects, needs no `instances=True`."
         )

@@ -22,6 +22,14 @@ def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tenso
         )
 
 
+def check_activated(values: Any, logits: Tensor) -> None:
+    """Check that an activation kept the shape."""
+    if not isinstance(values, Tensor):
+        raise TypeError(f"Expected `other_act` to return a tensor, got {type(values).__name__}.")
+    if values.shape != logits.shape:
+        raise ValueError(f"Expected `other_act` to keep the shape {tuple(logits.shape)}, got {tuple(values.shape)}.")
+
+
 def check_include_background(include_background: bool | None, *, to_onehot_y: bool) -> None:
     """Check that the background counts only where it can have a skeleton."""
     if include_background and to_onehot_y:
@@ -66,6 +74,15 @@ def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> 
         return
     if not (is_map and (any_channels or got[1] == channels)):
         raise ValueError(f"{expected} {got}.")
+
+
+def check_counting_loss(loss: Any) -> None:
+    """Check that a loss keeps how many splits and merges it found."""
+    if not hasattr(loss, "last_counts"):
+        raise TypeError(
+            f"Expected `loss` to be a SupervoxelLoss or SupervoxelAffinityLoss, got {type(loss).__name__}; of a loss"
+            " within another, hand over the inner one."
+        )
 
 
 def check_losses(losses: Any, weights: Sequence[float]) -> None:

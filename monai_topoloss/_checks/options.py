@@ -153,9 +153,3 @@ def check_edges(edges: Any) -> list[tuple[int, ...]]:
     if any(abs(step) >= 2**31 for edge in steps for step in edge):
         raise ValueError(f"Expected `edges` of steps below 2 ** 31, got {steps}.")
     return steps
-
-
-def check_postfixes(*postfixes: str) -> None:
-    """Check that results do not get the same name."""
-    if len(set(postfixes)) < len(postfixes):
-        raise ValueError(f"Expected postfixes that differ, got {', '.join(map(repr, postfixes))}.")

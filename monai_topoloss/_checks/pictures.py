@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_int
-from monai_topoloss._checks.tensors import check_channel_first, check_tensor
+from monai_topoloss._checks.options import check_int, check_number
+from monai_topoloss._checks.tensors import check_channel_first
 
 
-def check_channel(name: str, image: Any, channel: int) -> Tensor:
-    """Return a channel of a ``(C, *spatial)`` image."""
-    tensor = check_tensor(name, image)
-    check_channel_first(name, tensor)
-    if not -len(tensor) <= channel < len(tensor):
-        raise ValueError(f"Expected `channel` of one of {len(tensor)} in `{name}`, got {channel}.")
-    return tensor[channel]
+def check_one_image(name: str, image: Tensor, spatial_dims: int | None) -> None:
+    """Check that there are no channels in front."""
+    if image.ndim not in ((2, 3) if spatial_dims is None else (spatial_dims,)):
+        rank = "2 or 3" if spatial_dims is None else spatial_dims
+        raise ValueError(
+            f"Expected `{name}` to have {rank} axes, got shape {tuple(image.shape)}; draw one channel, such as"
+            f" `{name}[1]`, a map of class ids with `num_classes`, or all channels with `plot_critical`."
+        )
+
+
+def check_channels(name: str, image: Tensor, spatial_dims: int, num_classes: int | None) -> None:
+    """Check that there is an image, or channels of one; ids of classes come in one."""
+    lead = tuple(image.shape[: image.ndim - spatial_dims])
+    if len(lead) > 1 or 0 in lead:
+        raise ValueError(
+            f"Expected `{name}` of shape (*spatial) or (C, *spatial), got {tuple(image.shape)}; of a batch, draw one"
+            f" image, such as `{name}[0]`."
+        )
+    if num_classes is not None and lead not in ((), (1,)):
+        raise ValueError(
+            f"Expected `{name}` with one channel of class ids for `num_classes`, got {lead[0]}; channels, one for each"
+            " class, need no `num_classes`."
+        )
+
+
+def check_channel(name: str, image: Any, channel: int) -> None:
+    """Check that a ``(C, *spatial)`` image has a channel."""
+    check_channel_first(name, image)
+    if not -len(image) <= channel < len(image):
+        raise ValueError(f"Expected `channel` of one of {len(image)} in `{name}`, got {channel}.")
 
 
 def check_item(item: int, count: int) -> None:
@@ -26,19 +51,37 @@ def check_item(item: int, count: int) -> None:
         raise ValueError(f"Expected `item` of one of {count} in the batch, got {item}.")
 
 
-def check_slice(shape: Sequence[int], axis: Any, index: Any) -> None:
-    """Check along which axis a volume is looked at, and which slice, which may count from the end."""
-    check_int("axis", axis)
+def check_axes(shape: Sequence[int], axis: Any, index: Any) -> tuple[int, ...]:
+    """Return the axes along which a volume is looked at, counted from the start; of an image none.
+
+    An index, which may count from the end, is that of a slice along one axis.
+    """
+    several = isinstance(axis, list | tuple)
+    for each in axis if several else [] if axis is None else [axis]:
+        check_int("axis", each)
     if len(shape) == 2:
         if index is not None:
             raise ValueError(f"Expected `index` for volumes only, got {index} for an image of shape {tuple(shape)}.")
-        return
-    if not -3 <= axis < 3:
+        return ()
+    axes = (0, 1, 2) if axis is None else tuple(axis) if several else (axis,)
+    if not axes or not all(-3 <= each < 3 for each in axes):
         raise ValueError(f"Expected `axis` from -3 to 2, got {axis}.")
     if index is not None:
         check_int("index", index)
-        if not -shape[axis] <= index < shape[axis]:
-            raise ValueError(f"Expected `index` of one of {shape[axis]} slices, got {index}.")
+        if len(axes) > 1:
+            raise ValueError(f"Expected one `axis` for the slice `index`, got {axis}.")
+        if not -shape[axes[0]] <= index < shape[axes[0]]:
+            raise ValueError(f"Expected `index` of one of {shape[axes[0]]} slices, got {index}.")
+    return tuple(each % 3 for each in axes)
+
+
+def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
+    """Return sizes of voxels along each axis; one number is that of all."""
+    sizes = tuple(spacing) if isinstance(spacing, Sequence | np.ndarray | Tensor) else (spacing,) * ndim
+    sizes = tuple(check_number("spacing", size.item() if isinstance(size, Tensor) else size) for size in sizes)
+    if len(sizes) != ndim or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(f"Expected `spacing` to be a positive number or {ndim} of them, got {spacing}.")
+    return sizes
 
 
 def check_image_of(image: Tensor, shape: tuple[int, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,11 +47,8 @@ def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool, instea
         )
 
 
-def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool, option: str = "to_onehot_y") -> None:
-    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class.
-
-    ``option`` is the name of the argument that asks for class ids.
-    """
+def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool) -> None:
+    """Check that a label matches ``input`` in shape and device: class ids, or a channel for each class."""
     check_same_device("target", label, input)
     channels = input.shape[1]
     expected = (input.shape[0], 1 if to_onehot_y else channels, *input.shape[2:])
@@ -58,13 +56,22 @@ def check_label(label: Tensor, input: Tensor, *, to_onehot_y: bool, option: str 
         return
     hint = "."
     if to_onehot_y and label.ndim > 1 and label.shape[1] == channels:
-        leave_out = ", so leave out `to_onehot_y=True`" if option == "to_onehot_y" else ", and class ids are needed"
-        hint = f"; it is one-hot already{leave_out}."
+        hint = "; it is one-hot already, so leave out `to_onehot_y=True`."
     elif not to_onehot_y and label.ndim > 1 and label.shape[1] == 1:
-        hint = f"; for a label map of class ids pass `{option}=True`."
+        hint = "; for a label map of class ids pass `to_onehot_y=True`."
     raise ValueError(
         f"Expected `target` of shape {expected} to match `input` {tuple(input.shape)}, got {tuple(label.shape)}{hint}"
     )
+
+
+def check_one_hot_label(label: Tensor, valid: Tensor | None) -> None:
+    """Check that each valid voxel of a label (B, C, *spatial) of 0 and 1 is of exactly one class."""
+    is_one = label.ne(0).sum(dim=1, keepdim=True) == 1
+    if not (is_one if valid is None else is_one | ~valid).all():
+        raise ValueError(
+            "Expected `target` to be one-hot, got voxels of no class or of several; classes that overlap go without"
+            " `softmax`."
+        )
 
 
 def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]) -> None:
@@ -80,14 +87,22 @@ def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]
         raise ValueError(f"Expected `target` of shape {expected}, got {tuple(label.shape)}.")
 
 
-def check_skeleton(skeleton: Tensor, input: Tensor) -> None:
-    """Check that a precomputed skeleton matches ``input`` in shape and device."""
+def check_skeleton(skeleton: Tensor, input: Tensor, *, has_background: bool) -> None:
+    """Check that a precomputed skeleton matches ``input`` in shape and device.
+
+    A map of class ids does not do where channel 0 counts, unless it is the only one.
+    """
     check_same_device("skeleton", skeleton, input)
     batch, channels, *spatial = input.shape
     if tuple(skeleton.shape) not in {(batch, 1, *spatial), (batch, channels, *spatial)}:
         raise ValueError(
             f"Expected `skeleton` of shape (B, 1 or C, *spatial) matching `input` {tuple(input.shape)},"
             f" got {tuple(skeleton.shape)}."
+        )
+    if channels > 1 and skeleton.shape[1] == 1 and not has_background:
+        raise ValueError(
+            f"Expected `skeleton` with {channels} channels, as channel 0 counts, got a map of class ids, in which 0 is"
+            " background; pass `include_background=False` to leave channel 0 out."
         )
 
 
@@ -99,12 +114,27 @@ def check_skeleton_of_label(skeleton: Tensor, label: Tensor) -> None:
         )
 
 
+_ALIGNED = 0.95  # share of a skeleton in its classes; resampled together with the label by nearest neighbours it is 1
+_EVERY_TRANSFORM = "every random transform of the label has to get the skeleton's key too"
+_has_warned: list[bool] = []  # of that, in this process
+
+
 def check_skeleton_in_label(agreement: Tensor) -> None:
-    """Check that most voxels of a skeleton have their class in the label: a forgotten flip must not go unnoticed."""
-    if agreement.numel() and (share := agreement.float().mean().item()) < 0.5:
+    """Check that voxels of a skeleton have their class in the label: a forgotten transform must not go unnoticed."""
+    if not agreement.numel():
+        return
+    share = agreement.float().mean().item()
+    if share < 0.5:
         raise ValueError(
             f"Expected `skeleton` to lie in the classes of `target`, got one that does at {share:.0%} of its voxels;"
-            " every random transform of the label has to get the skeleton's key too."
+            f" {_EVERY_TRANSFORM}."
+        )
+    if share < _ALIGNED and not _has_warned:
+        _has_warned.append(True)
+        warnings.warn(
+            f"The skeleton lies in the classes of the label at {share:.0%} of its voxels only, where it should nearly"
+            f" everywhere: {_EVERY_TRANSFORM}, and mode='nearest' where they are resampled. This is said once.",
+            stacklevel=2,
         )
 
 

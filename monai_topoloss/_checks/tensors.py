@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import warnings
+from typing import Any, cast
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
-from monai.utils import convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_int, check_option
+
+_MOST_CHANNELS, _SMALLEST_IMAGE = 4, 16  # of what is more likely (C, H, W) than a volume
+_warned_of: set[str] = set()
 
 # Types that PyTorch or NumPy compute with, for those that one of them only stores.
 _COMPUTABLE = {
@@ -45,7 +48,13 @@ def _as_computable(tensor: Tensor) -> Tensor:
 
 def plain(tensor: Tensor) -> Tensor:
     """Drop MONAI's metadata; gradients still flow."""
-    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+    return cast(Any, tensor).as_tensor() if _is_meta_tensor(tensor) else tensor
+
+
+def _is_meta_tensor(tensor: Any) -> bool:
+    """Say whether a tensor has MONAI's metadata; without MONAI, which takes seconds to import, there is none."""
+    module = sys.modules.get("monai.data.meta_tensor")
+    return module is not None and isinstance(tensor, module.MetaTensor)
 
 
 def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: bool = True) -> Any:
@@ -55,25 +64,47 @@ def like(tensor: Tensor, source: Any, *, same_dtype: bool = False, is_image: boo
         return array.astype(source.dtype, copy=False) if same_dtype else array
     if same_dtype and tensor.dtype != source.dtype:
         tensor = tensor.to(source.dtype)
-    if is_image and isinstance(source, MetaTensor):
+    if is_image and _is_meta_tensor(source):
+        from monai.utils import convert_to_dst_type
+
         return convert_to_dst_type(tensor, source, dtype=tensor.dtype)[0]
     return tensor
 
 
 def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> int:
-    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None."""
+    """Return the number of spatial axes of ``tensor``, its last ones; all of them where ``spatial_dims`` is None.
+
+    Then warn, once, of what looks like an image with channels.
+    """
     if spatial_dims is None:
         if tensor.ndim not in (2, 3):
             raise ValueError(
                 f"Expected `{name}` to have 2 or 3 axes, got shape {tuple(tensor.shape)};"
                 " for leading batch or channel axes pass `spatial_dims`."
             )
+        if tensor.ndim == 3 and tensor.shape[0] <= _MOST_CHANNELS and min(tensor.shape[1:]) >= _SMALLEST_IMAGE:
+            _warn_of_channels(name, tuple(tensor.shape))
         return tensor.ndim
     check_int("spatial_dims", spatial_dims)
     check_option("spatial_dims", spatial_dims, (2, 3))
     if tensor.ndim < spatial_dims:
         raise ValueError(f"Expected `{name}` to have at least {spatial_dims} axes, got shape {tuple(tensor.shape)}.")
     return spatial_dims
+
+
+def _warn_of_channels(name: str, shape: tuple[int, ...]) -> None:
+    """Say, once a process, that channels of an image were taken for slices of a volume."""
+    if _warned_of:
+        return
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("monai_topoloss"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(
+        f"`{name}` of shape {shape} was taken for a volume of {shape[0]} slices; pass `spatial_dims=2` if these are"
+        " channels or several images, and `spatial_dims=3` if they are slices.",
+        stacklevel=level,
+    )
+    _warned_of.add(name)
 
 
 def check_channel_first(name: str, image: Any) -> int:

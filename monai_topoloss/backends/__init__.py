@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 import warnings
 from typing import cast
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
 from monai_topoloss.backends.base import Backend
+from monai_topoloss.backends.fork import hold_at_forks
 
 __all__ = ["BACKENDS", "Backend", "backend_for"]
 
@@ -26,6 +28,9 @@ _NO_CUDA = (
     "monai_topoloss cannot compute on the GPU here: it needs CuPy, which"
     ' `pip install "monai-topoloss[cuda12]"` (or `[cuda13]`) installs'
 )
+
+_loading = threading.RLock()
+hold_at_forks(_loading)  # else a child may find modules that are imported by half, and wait for the rest
 
 
 def backend_for(tensor: Tensor, backend: str = "auto", method: str | None = None) -> Backend:
@@ -61,9 +66,10 @@ def backend_for(tensor: Tensor, backend: str = "auto", method: str | None = None
 def _load(name: str) -> Backend:
     """Import the backend ``name``, once."""
     try:
-        if name == "cuda":
-            importlib.import_module(f"{__name__}.cuda.launch").prepare()
-        module = importlib.import_module(f"{__name__}.{name}.backend")
+        with _loading:
+            if name == "cuda":
+                importlib.import_module(f"{__name__}.cuda.launch").prepare()
+            module = importlib.import_module(f"{__name__}.{name}.backend")
     except ImportError as error:
         if name == "cuda":
             raise ImportError(f"{_NO_CUDA}.") from error

@@ -3,58 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from monai.metrics import compute_dice
-from monai.networks import one_hot
-from torch import Tensor
-
-from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.tensors import check_same_shape, check_tensor
-from monai_topoloss.cli.files import UsageError, complain, progress, read_label, run_or_complain
+from monai_topoloss.cli.cases import Case, Outcome, Settings, evaluate_case
+from monai_topoloss.cli.files import UsageError, complain, progress
+from monai_topoloss.cli.folders import FORMATS_READ, RULE
 from monai_topoloss.cli.matching import match
-from monai_topoloss.cli.table import CsvTable, Row, print_table
-from monai_topoloss.metrics import (
-    compute_adapted_rand_error,
-    compute_betti_error,
-    compute_centerline_dice,
-    compute_critical_error,
-    compute_variation_of_information,
-)
+from monai_topoloss.cli.scores import METRICS, OF_OBJECTS
+from monai_topoloss.cli.table import CsvTable, Row, print_table, summarize
+from monai_topoloss.cli.workers import map_in_order
 
-_VOI, _ARE = compute_variation_of_information, compute_adapted_rand_error
-
-METRICS: dict[str, Callable[..., Tensor]] = {
-    "dice": compute_dice,
-    "cldice": compute_centerline_dice,
-    "tprec": partial(compute_centerline_dice, score="precision"),
-    "tsens": partial(compute_centerline_dice, score="sensitivity"),
-    "betti": compute_betti_error,
-    "betti0": partial(compute_betti_error, kind=0),
-    "betti1": partial(compute_betti_error, kind=1),
-    "betti2": partial(compute_betti_error, kind=2),
-    "euler": partial(compute_betti_error, kind="euler"),
-    "splits": compute_critical_error,
-    "merges": partial(compute_critical_error, kind="merges"),
-    "voi": _VOI,
-    "voi_split": partial(_VOI, score="split"),
-    "voi_merge": partial(_VOI, score="merge"),
-    "are": _ARE,
-}
 _DEFAULT = ("dice", "cldice", "betti", "splits", "merges")
-_OF_BETTI = ("betti", "betti0", "betti1", "betti2", "euler")
-_COUNTS = (*_OF_BETTI, "splits", "merges")
-_OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
-_WITHOUT_CONNECTIVITY = ("dice", "cldice", "tprec", "tsens")
+_COUNTS = ("betti", "betti0", "betti1", "betti2", "euler", "splits", "merges")
 
-_EXPLANATION = """\
+_EXPLANATION = f"""\
+Reads {FORMATS_READ}.
 Files are matched by their names without suffix, wherever they are below PRED and LABEL, or, if names are not unique
 there, with the folders that they are in; two files are matched as they are. Axes are in the order in which MONAI loads
-and saves them: x first. A voxel is foreground if it is not 0, unless --num-classes says that values are classes.
+and saves them: x first; those of .npy are taken as they are.
+
+what values mean:
+  by default                   a voxel is foreground if it is not 0; a file with several ids besides 0 is scored as one
+                               mask all the same, and there is a warning
+  --num-classes N              values are classes, 0 to N - 1, of which 0 is background: a row for each other one
+  --instances                  values are ids of objects, which voi and are compare; other metrics see masks, and their
+                               columns say so: dice(mask)
+  --ignore-index V             voxels where the label has the value V count for nothing, in any metric
 
 metrics:
   dice                         overlap
@@ -64,9 +41,22 @@ metrics:
   splits, merges               how many mistakes split or merge objects
   voi, voi_split, voi_merge    variation of information in bits, and its parts
   are                          adapted Rand error
-An empty label has no dice, cldice, voi and are: "nan", and left out of the means.
+An empty label has no dice, cldice, tprec, tsens, voi and are, an image no betti2: "nan", and left out of the means.
 
-exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage
+orientation of files that have an affine:
+  If the axes of a prediction run otherwise than those of its label, they are swapped and flipped, which loses nothing.
+  If the two do not lie at the same place then, or one is rotated, the case fails; --no-strict compares them voxel by
+  voxel. Other spacing or another origin is only mentioned. Shapes have to be the same in any case.
+
+output:
+  The table ends with mean and standard deviation, of each class. Warnings are in its column "note", and on the standard
+  error output, as are cases that failed; their number is beside the mean. --csv has the same rows, with columns "note"
+  and "error", and a row for each case that failed. Control characters in names are escaped, and a text that a
+  spreadsheet would run as a formula begins with an apostrophe there.
+
+{RULE}
+
+exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage, or 130 if interrupted
 """
 
 
@@ -75,23 +65,28 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="compare predictions with labels",
-        description="Compare segmentations (NIfTI, PNG, TIFF) with labels, and print a table.",
+        description="Compare segmentations with labels, and print a table.",
         epilog=_EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--pred", type=Path, required=True, help="file or folder of predictions")
     add("--label", type=Path, required=True, help="file or folder of labels")
-    add("--metrics", nargs="+", choices=METRICS, default=list(_DEFAULT), metavar="NAME", help=" ".join(METRICS))
+    names = f"of {' '.join(METRICS)}; default: {' '.join(_DEFAULT)}, with --instances {' '.join(OF_OBJECTS)}"
+    add("--metrics", nargs="+", choices=METRICS, metavar="NAME", help=names)
     add("--csv", type=Path, metavar="OUT", help="write the table there, too")
     add("--num-classes", type=int, metavar="N", help="values are classes, 0 to N - 1, of which 0 is background")
-    add(
-        "--instances",
-        action="store_true",
-        help="values are ids, for voi and are; other metrics see masks",
-    )
+    add("--instances", action="store_true", help="values are ids, for voi and are; other metrics see masks")
+    add("--ignore-index", type=int, metavar="V", help="voxels where the label has this value count for nothing")
     add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
     add("--patch-size", type=int, metavar="P", help="compare Betti numbers on patches, and take the mean")
+    add(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="refuse a prediction whose orientation is not that of its label, and cannot be made so",
+    )
+    add("--jobs", type=int, default=1, metavar="J", help="compare so many cases at once; default: 1")
     add("--pred-postfix", default="", metavar="TEXT", help="take predictions whose names end so, and drop it")
     add("--label-postfix", default="", metavar="TEXT", help="likewise of labels, for example _1stHO")
     parser.set_defaults(run=partial(run, parser))
@@ -100,73 +95,81 @@ def add_to(commands: Any) -> None:
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Evaluate; return the exit status."""
     try:
-        cases, problems = match(options.pred, options.label, options.pred_postfix, options.label_postfix)
         _check(options)
+        cases, problems = match(options.pred, options.label, options.pred_postfix, options.label_postfix)
     except UsageError as error:
         parser.error(str(error))
-    columns = ["case", *(["class"] if options.num_classes else []), *options.metrics, "error"]
+    settings = _settings_of(options)
+    values = _columns(settings)
+    columns = ["case", *(["class"] if settings.num_classes else []), *values, "note", "error"]
     try:
         table = CsvTable(options.csv, columns)
     except OSError as error:
         parser.error(f"--csv cannot be written: {error}")
     with table:
         for name, reason in problems.items():
-            complain(f"error: {name}: {reason}")
-            table.write_problem(name, reason)
-        rows: list[Row] = []
-        for name, pred, label in progress(cases, "evaluate"):
-            case: list[Row] = []
-            reason = run_or_complain(partial(_evaluate_into, case, name, pred, label, options), name)
-            if reason:
-                problems[name] = reason
-                table.write_problem(name, reason)
-            table.write(case)
-            rows += case
-    print_table(rows, options.metrics, _COUNTS)
-    if problems:
-        complain(f"{len(problems)} of {len(cases) + len(problems.keys() - {case[0] for case in cases})} cases failed.")
-    return int(bool(problems))
+            _report(name, Outcome([], [], reason), table)
+        rows, failed = _compare(settings, [Case(*case) for case in cases], options.jobs, table)
+        failed += len(problems)
+        table.write(summarize(rows, failed))
+    print_table(rows, values, [name for name in values if name.removesuffix("(mask)") in _COUNTS], failed)
+    if failed:
+        complain(f"{failed} of {len(cases) + len(problems)} cases failed.")
+    return int(failed > 0)
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.num_classes is not None and options.num_classes < 2:
-        raise UsageError(f"--num-classes must be at least 2, got {options.num_classes}")
+    for name, minimum in (("num_classes", 2), ("patch_size", 1), ("connectivity", 1), ("jobs", 1)):
+        value = getattr(options, name)
+        if value is not None and value < minimum:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least {minimum}, got {value}")
+    if options.connectivity is not None and options.connectivity > 3:
+        raise UsageError(f"--connectivity must be at most 3, got {options.connectivity}")
     if options.num_classes is not None and options.instances:
         raise UsageError("--num-classes and --instances exclude each other")
-    if options.patch_size is not None and options.patch_size < 1:
-        raise UsageError(f"--patch-size must be at least 1, got {options.patch_size}")
+    if options.ignore_index == 0:
+        raise UsageError("--ignore-index must not be 0, which is the background")
 
 
-def _evaluate_into(rows: list[Row], *case: Any) -> None:
-    rows.extend(evaluate(*case))
+def _settings_of(options: argparse.Namespace) -> Settings:
+    return Settings(
+        metrics=tuple(dict.fromkeys(options.metrics or (OF_OBJECTS if options.instances else _DEFAULT))),
+        num_classes=options.num_classes,
+        instances=options.instances,
+        ignore_index=options.ignore_index,
+        connectivity=options.connectivity,
+        patch_size=options.patch_size,
+        strict=options.strict,
+    )
 
 
-def evaluate(name: str, pred: Path, label: Path, options: argparse.Namespace) -> list[Row]:
-    """Compute the metrics of a case: one row, or one for each class but the background."""
-    images = [read_label(path) for path in (pred, label)]
-    check_same_shape("prediction", images[0], images[1], "label")
-    are_placed = all("original_affine" in image.meta for image in images)  # as in NIfTI files
-    if are_placed and not torch.allclose(images[0].affine, images[1].affine, atol=1e-3):
-        complain(f"warning: {name}: prediction and label have different affines")
-    classes, ids = options.num_classes, []
-    for kind, image in zip(("prediction", "label"), images, strict=True):
-        ids.append(check_tensor(kind, image)[None, None])
-        check_class_ids(kind, ids[-1], num_classes=classes)
-    masks = [(image != 0).float() if classes is None else one_hot(image, classes)[:, 1:] for image in ids]
-    values = [_compute(metric, masks, ids, options) for metric in options.metrics]
-    columns = torch.stack(values, dim=1).tolist()
-    return [Row(name, None if classes is None else k, column) for k, column in enumerate(columns, start=1)]
+def _columns(settings: Settings) -> list[str]:
+    """Name the columns of values; where ids are those of objects, metrics of masks say that they are."""
+    is_mixed = settings.instances
+    return [f"{name}(mask)" if is_mixed and name not in OF_OBJECTS else name for name in settings.metrics]
 
 
-def _compute(metric: str, masks: Sequence[Tensor], ids: Sequence[Tensor], options: argparse.Namespace) -> Tensor:
-    """Return the metric of each class."""
-    arguments: dict[str, Any] = {"include_background": True}
-    if metric not in _WITHOUT_CONNECTIVITY:
-        arguments["connectivity"] = options.connectivity
-    if metric in _OF_BETTI:
-        arguments["patch_size"] = options.patch_size
-    if metric in _OF_OBJECTS and options.instances:
-        masks, arguments["instances"] = ids, True
-    if metric == "betti2" and masks[0].ndim == 4:
-        return torch.full((masks[0].shape[1],), torch.nan)  # images have no cavities
-    return METRICS[metric](*masks, **arguments)[0]
+def _compare(settings: Settings, cases: Sequence[Case], jobs: int, table: CsvTable) -> tuple[list[Row], int]:
+    """Evaluate cases, and write them as they come; return their rows, and how many failed."""
+    outcomes = map_in_order(partial(evaluate_case, settings), cases, jobs, _died)
+    rows: list[Row] = []
+    failed = 0
+    for case, outcome in zip(progress(cases, "evaluate"), outcomes, strict=True):
+        _report(case.name, outcome, table)
+        rows += outcome.rows
+        failed += bool(outcome.error)
+    return rows, failed
+
+
+def _died(how: str) -> Outcome:
+    return Outcome([], [], f"its process ended {how}")
+
+
+def _report(name: str, outcome: Outcome, table: CsvTable) -> None:
+    """Write a case to the table, and complain of what is wrong with it."""
+    for note in outcome.notes:
+        complain(f"warning: {name}: {note}")
+    if outcome.error:
+        complain(f"error: {name}: {outcome.error}")
+        table.write_problem(name, "; ".join(outcome.notes), outcome.error)
+    table.write(outcome.rows)

@@ -1,108 +1,101 @@
-"""Finding, reading and writing label images."""
+"""Reading and writing labels, and telling what failed."""
 
 from __future__ import annotations
 
+import importlib
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.transforms import LoadImage
-from monai.utils import optional_import
 from numpy.typing import NDArray
 
-from monai_topoloss.cli.readers import NiftiReader, PillowReader, TiffReader
+from monai_topoloss.cli.formats import FORMATS, Picture, format_of, suffix_of
 
-_ROUNDING = 1e-3  # error of whole numbers that a file holds with a scale
-SUFFIXES = (".nii.gz", ".nii", ".png", ".bmp", ".tif", ".tiff")
+_ROUNDING = 1e-3  # error of whole numbers that a file holds in floats
+_HIGHEST = 2**63 - 1  # of PyTorch's integers
 
 
 class UsageError(Exception):
     """The command cannot start; the message says why."""
 
-
-def suffix_of(path: Path) -> str:
-    """Return the suffix of an image, or an empty string if it is none that can be read."""
-    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
-
-
-def stem_of(path: Path) -> str:
-    """Return the name of an image without its suffix."""
-    return path.name[: len(path.name) - len(suffix_of(path))]
-
-
-def find_images(folder: Path) -> list[Path]:
-    """List the images in a folder and those below it, in order."""
-    found = (path for path in folder.rglob("*") if suffix_of(path) and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def read_label(path: Path) -> Any:
-    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, with its affine and, as ``meta["dtype"]``, its dtype.
+    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, x first; complain about what is doubtful in it.
 
     Returns:
-        A `monai.data.MetaTensor`.
+        A `monai.data.MetaTensor` with the affine, which is ``meta["original_affine"]``, too, if the file has one. Its
+        dtype in the file is ``meta["dtype"]``: PyTorch has fewer.
 
     Raises:
-        ValueError: if it has another rank or channels that differ.
-        RuntimeError: if no reader is there for it.
+        ValueError: if it has another rank or channels that differ, or does not say which label it holds.
+        RuntimeError: if it takes a package that is not installed.
     """
-    load = LoadImage(dtype=None)
-    for reader in (PillowReader(), TiffReader()):
-        load.register(reader)
-    if optional_import("nibabel")[1]:
-        load.register(NiftiReader())
-    elif suffix_of(path).startswith(".nii"):
-        raise RuntimeError('it takes nibabel, which `pip install "monai-topoloss[cli]"` installs')
-    image = load(str(path))
-    if not suffix_of(path).startswith(".nii") and not np.isnan(image.meta["original_channel_dim"]):
-        image = _first_channel(image)
-    if image.numel() and image.is_floating_point() and image.sub(image.round()).abs().max() < _ROUNDING:
-        image = image.round()
-    while image.ndim > 2 and image.shape[-1] == 1:  # as NIfTI files hold images
-        image = image[..., 0]
-    if image.ndim not in (2, 3):
-        raise ValueError(f"expected an image or a volume, got shape {tuple(image.shape)}")
-    return image
+    import torch
+    from monai.data import MetaTensor  # which takes seconds
+    from monai.utils import convert_to_tensor
+
+    array, affine, note = read_picture(path)
+    if note:
+        complain(f"warning: {path}: {note}")
+    meta: dict[str, Any] = {"dtype": array.dtype.str}
+    if affine is not None:
+        meta |= {"affine": torch.tensor(affine), "original_affine": affine}
+    return MetaTensor(convert_to_tensor(np.ascontiguousarray(array)), meta=meta)
 
 
-def _first_channel(image: Any) -> Any:
-    """Return what channels, the last axis, have in common."""
-    if (image != image[..., :1]).any():
-        raise ValueError(f"expected a mask or label map, got one of {image.shape[-1]} channels that differ")
-    return image[..., 0]
+def read_picture(path: Path) -> Picture:
+    """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, x first, in the order in memory that the format has.
+
+    Raises:
+        ValueError: if it has another rank or channels that differ, or does not say which label it holds.
+        RuntimeError: if it takes a package that is not installed.
+    """
+    array, affine, note = format_of(path).read(path)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected numbers, got {array.dtype}")
+    if array.dtype.kind == "f" and array.size:
+        with np.errstate(invalid="ignore"):  # infinity, which is not near to a whole number
+            is_whole = np.abs(array - array.round()).max() < _ROUNDING
+        array = array.round() if is_whole else array
+    while array.ndim > 2 and array.shape[-1] == 1:  # as NIfTI files hold images
+        array = array[..., 0]
+    if array.ndim not in (2, 3):
+        raise ValueError(f"expected an image or a volume, got shape {array.shape}")
+    if array.dtype == np.uint64 and array.size and array.max() > _HIGHEST:
+        raise ValueError(f"expected values up to {_HIGHEST}, got {array.max()}")
+    # PyTorch asks for memory that may be written to, in its own byte order.
+    return Picture(np.require(array, array.dtype.newbyteorder("="), "W"), affine, note)
 
 
-def write_label(array: NDArray[Any], path: Path, source: Path) -> None:
-    """Write a label map in the format of its suffix; a NIfTI file gets header and affine of the one it came from.
+def write_label(array: NDArray[Any], path: Path, source: Path, affine: NDArray[Any] | None = None) -> None:
+    """Write a label map in the format of its suffix, all of it or nothing.
+
+    Args:
+        array: x first.
+        path: where to.
+        source: the file that it came from: one of a related format gives its header.
+        affine: where it lies, if that is known.
 
     Raises:
         ValueError: if the format cannot hold it.
+        FileExistsError: if data beside a header would be overwritten that belong to another file.
     """
+    path = path.resolve()  # a link within the folder stays one
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = suffix_of(path)
-    if suffix.startswith(".nii"):
-        import nibabel
-
-        affine, header = None, None
-        array = array.astype(np.uint8) if array.dtype == bool else array
-        if suffix_of(source).startswith(".nii"):
-            original: Any = nibabel.load(source)
-            affine, header = original.affine, original.header.copy()
-            header.set_data_dtype(array.dtype)
-            array = array.reshape(original.shape)
-        nibabel.save(nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine, header), path)  # type: ignore[no-untyped-call]
-    elif suffix in (".tif", ".tiff"):
-        import tifffile
-
-        tifffile.imwrite(path, array.T, compression="zlib", photometric="minisblack")
-    elif array.ndim == 2:
-        from PIL import Image
-
-        Image.fromarray(np.ascontiguousarray(array.T)).save(path)
-    else:
-        raise ValueError(f"expected .nii.gz or .tif for a volume, got {path.name}")
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as aside:
+        format_of(path).write(array, Path(aside, path.name), source, affine)
+        data = [made for made in Path(aside).iterdir() if made.name != path.name]  # beside a header
+        for made in data:
+            if (other := path.with_name(made.name)).exists() and not path.exists():
+                raise FileExistsError(f"{other} is there, but is not of {path.name}")
+        for made in (*data, Path(aside, path.name)):
+            made.replace(path.with_name(made.name))
 
 
 def check_path(path: Path) -> Path:
@@ -114,20 +107,28 @@ def check_path(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{path} does not exist")
     if path.is_file() and not suffix_of(path):
-        raise UsageError(f"{path} is none of {', '.join(SUFFIXES)}")
+        raise UsageError(f"{path} is none of {', '.join(FORMATS)}")
     return path
 
 
 def progress(items: Sequence[Any], what: str) -> Iterable[Any]:
     """Go through items with a progress bar, if somebody looks and tqdm is installed."""
-    tqdm, has_tqdm = optional_import("tqdm", name="tqdm")
-    bar: Iterable[Any] = tqdm(items, desc=what, disable=None) if has_tqdm else items
+    try:
+        tqdm = importlib.import_module("tqdm").tqdm
+    except ImportError:
+        return items
+    bar: Iterable[Any] = tqdm(items, desc=what, disable=None)
     return bar
+
+
+def printable(text: str) -> str:
+    """Return text, as of file names, with escapes for what a terminal would obey, and what is not Unicode."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def complain(message: str) -> None:
     """Write a line to the standard error output."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def run_or_complain(run: Callable[[], None], what: str) -> str:
@@ -135,7 +136,7 @@ def run_or_complain(run: Callable[[], None], what: str) -> str:
     try:
         run()
     except Exception as error:  # noqa: BLE001 - whatever a broken file makes a library raise: the others still count
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = printable(" ".join(str(error).split()) or type(error).__name__)
         complain(f"error: {what}: {reason}")
         return reason
     return ""

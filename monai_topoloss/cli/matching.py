@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from monai_topoloss.cli.files import UsageError, check_path, find_images, stem_of
+from monai_topoloss.cli.files import UsageError, check_path, printable
+from monai_topoloss.cli.folders import find_images
+from monai_topoloss.cli.formats import stem_of
+
+_Named = list[tuple[str, Path]]
+
+
+class _Side(NamedTuple):
+    """Images of predictions or of labels, and what is left out with the reasons; all with their names."""
+
+    images: _Named
+    left_out: list[tuple[str, Path, str]]
 
 
 def match(
@@ -13,7 +25,7 @@ def match(
     """Match predictions and labels by their names.
 
     Returns:
-        The cases: name, prediction, label; and names without counterpart with what is wrong.
+        The cases: name, prediction, label; and names of what is no case with what is wrong. All can be printed.
 
     Raises:
         UsageError: if there is nothing to match.
@@ -23,43 +35,62 @@ def match(
     if pred.is_file() != label.is_file():
         raise UsageError(f"--pred and --label must be two files or two folders, got {pred} and {label}")
     if pred.is_file():
-        return [(stem_of(pred), pred, label)], {}
-    predictions, labels = _find(pred, pred_postfix), _find(label, label_postfix)
-    by_stem = all(len(set(map(_stem, found))) == len(found) for found in (predictions, labels))
-    by_name = [_group(found, by_stem=by_stem) for found in (predictions, labels)]
+        return [(printable(stem_of(pred)), pred, label)], {}
+    sides = _find(pred, pred_postfix), _find(label, label_postfix)
+    by_stem = all(len({_stem(name) for name, _ in side.images}) == len(side.images) for side in sides)
+    groups = [_group(side.images, by_stem=by_stem) for side in sides]
     cases, problems = [], {}
-    for name in sorted(by_name[0].keys() | by_name[1].keys()):
-        found, true = (group.get(name, []) for group in by_name)
+    for name in sorted(groups[0].keys() | groups[1].keys()):
+        found, true = (group.get(name, []) for group in groups)
         if len(found) == len(true) == 1:
             cases.append((name, found[0], true[0]))
         elif not (found and true):
             problems[name] = f"{'prediction' if found else 'label'} {(found + true)[0]} has no counterpart"
         else:
             problems[name] = f"several files of that name: {', '.join(map(str, found + true))}"
+    names = {name for name, _, _ in cases}
+    for name, path, reason in (entry for side in sides for entry in side.left_out):
+        short = _stem(name) if by_stem else name
+        key = f"{short}{path.suffix}" if short in names else short
+        reasons = [problems[key]] if key in problems else []
+        problems[key] = "; ".join([*reasons, f"{path} is left out: {reason}"])
     if not cases:
         raise UsageError(f"no name in {pred} is one in {label}: {next(iter(problems.values()))}")
-    return cases, problems
+    return (
+        [(printable(name), found, true) for name, found, true in cases],
+        {printable(name): printable(reason) for name, reason in problems.items()},
+    )
 
 
-def _find(folder: Path, postfix: str) -> list[tuple[Path, str]]:
-    """List images with that postfix, and their names below the folder without it."""
-    images = []
-    for path in find_images(folder):
-        if stem_of(path).endswith(postfix):
-            name = path.relative_to(folder).with_name(stem_of(path).removesuffix(postfix) or postfix)
-            images.append((path, name.as_posix()))
+def _find(folder: Path, postfix: str) -> _Side:
+    """Find what has that postfix in a folder, with names below the folder without it."""
+    found = find_images(folder)
+    images = [(_name(path, folder, postfix), path) for path in found.images if stem_of(path).endswith(postfix)]
+    left_out = [
+        (_name(path, folder, postfix), path, reason)
+        for path, reason in found.left_out.items()
+        if path.is_dir() or stem_of(path).endswith(postfix)
+    ]
     if not images:
-        raise UsageError(f"no images{' ending in ' + postfix if postfix else ''} in {folder}")
-    return images
+        reason = f": {left_out[0][1]} is left out: {left_out[0][2]}" if left_out else ""
+        raise UsageError(f"no images{' ending in ' + postfix if postfix else ''} in {folder}{reason}")
+    return _Side(images, left_out)
 
 
-def _stem(image: tuple[Path, str]) -> str:
-    return Path(image[1]).name
+def _name(path: Path, folder: Path, postfix: str) -> str:
+    """Return the name of a file below a folder; one of which nothing is left has its folder's."""
+    place = path.relative_to(folder).parent
+    stem = stem_of(path).removesuffix(postfix)
+    return (place / stem).as_posix() if stem else place.as_posix()
 
 
-def _group(images: list[tuple[Path, str]], *, by_stem: bool) -> dict[str, list[Path]]:
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _group(images: _Named, *, by_stem: bool) -> dict[str, list[Path]]:
     """Group images by their stems, or by their names."""
     groups: dict[str, list[Path]] = {}
-    for image in images:
-        groups.setdefault(_stem(image) if by_stem else image[1], []).append(image[0])
+    for name, path in images:
+        groups.setdefault(_stem(name) if by_stem else name, []).append(path)
     return groups

@@ -10,7 +10,7 @@ from monai.engines import PrepareBatch
 from monai.utils.enums import CommonKeys
 from torch import Tensor
 
-from monai_topoloss.transforms.dictionary import SKELETON_POSTFIX
+from monai_topoloss.transforms.dictionary import SKELETON_PREFIX
 
 __all__ = ["PrepareBatchSkeleton"]
 
@@ -26,13 +26,13 @@ class PrepareBatchSkeleton(PrepareBatch):
 
     Example:
         >>> import torch
-        >>> batch = {name: torch.ones(2, 1, 8, 8) for name in ("image", "label", "label_skeleton")}
+        >>> batch = {name: torch.ones(2, 1, 8, 8) for name in ("image", "label", "skeleton_label")}
         >>> image, (label, skeleton) = PrepareBatchSkeleton()(batch)
         >>> skeleton.shape
         torch.Size([2, 1, 8, 8])
     """
 
-    def __init__(self, skeleton_key: str = f"{CommonKeys.LABEL}{SKELETON_POSTFIX}") -> None:
+    def __init__(self, skeleton_key: str = f"{SKELETON_PREFIX}{CommonKeys.LABEL}") -> None:
         self.skeleton_key = skeleton_key
 
     def __call__(

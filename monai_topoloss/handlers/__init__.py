@@ -10,6 +10,7 @@ from monai_topoloss.handlers.metrics import (
     VariationOfInformation,
 )
 from monai_topoloss.handlers.restore_label import RestoreLabel
+from monai_topoloss.handlers.supervoxel_counts import SupervoxelCounts
 
 __all__ = [
     "AdaptedRandError",
@@ -19,5 +20,6 @@ __all__ = [
     "CriticalFigure",
     "LossWeightSchedule",
     "RestoreLabel",
+    "SupervoxelCounts",
     "VariationOfInformation",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from monai.utils import optional_import
 
 from monai_topoloss._checks.options import check_int
 from monai_topoloss._checks.pictures import check_channel, check_destinations, check_item
+from monai_topoloss._checks.tensors import check_channel_first
 from monai_topoloss.visualize import plot_critical
 
 if TYPE_CHECKING:
@@ -34,16 +35,20 @@ class CriticalFigure:
 
     Args:
         batch_transform: takes images out of the engine's batch, such as ``from_engine("image")``.
-        output_transform: takes predictions and labels, one-hot or with a channel of 0 and 1 for each class, out of the
-            engine's output, such as ``from_engine(["pred", "label"])``.
+        output_transform: takes predictions and labels out of the engine's output, such as
+            ``from_engine(["pred", "label"])``: one-hot or with a mask for each class, each of which gets a row; or one
+            channel with objects' ids, or with ``num_classes`` with class ids.
         output_dir: folder for PNG files, which are named by ``tag`` and epoch.
         summary_writer: of TensorBoard.
         interval: write every so many epochs; MONAI's evaluators count them as the trainer does.
         item: which image of the batch.
-        channel: of prediction and label. Default: the last, which is the foreground of two.
+        channel: the only one of prediction and label to show. Default: all.
+        num_classes: see `plot_critical`.
+        include_background: see `plot_critical`.
         tag: name of files, and in TensorBoard.
         zooms: see `plot_critical`.
         connectivity: see `plot_critical`.
+        spacing: see `plot_critical`.
         axis: see `plot_critical`.
         index: see `plot_critical`.
 
@@ -76,17 +81,21 @@ class CriticalFigure:
         summary_writer: Any = None,
         interval: int = 1,
         item: int = 0,
-        channel: int = -1,
+        channel: int | None = None,
+        num_classes: int | None = None,
+        include_background: bool = False,
         tag: str = "critical",
         zooms: int = 4,
         connectivity: int | None = None,
-        axis: int = 0,
+        spacing: float | Sequence[float] | None = None,
+        axis: int | Sequence[int] | None = None,
         index: int | None = None,
     ) -> None:
         check_destinations(output_dir=output_dir, summary_writer=summary_writer)
         check_int("interval", interval, minimum=1)
-        for name, value in (("item", item), ("channel", channel)):
-            check_int(name, value)
+        check_int("item", item)
+        if channel is not None:
+            check_int("channel", channel)
         self.batch_transform = batch_transform
         self.output_transform = output_transform
         self.output_dir = None if output_dir is None else Path(output_dir)
@@ -95,7 +104,15 @@ class CriticalFigure:
         self.item = item
         self.channel = channel
         self.tag = tag
-        self.options: dict[str, Any] = {"zooms": zooms, "connectivity": connectivity, "axis": axis, "index": index}
+        self.options: dict[str, Any] = {
+            "num_classes": num_classes,
+            "include_background": include_background,
+            "zooms": zooms,
+            "connectivity": connectivity,
+            "spacing": spacing,
+            "axis": axis,
+            "index": index,
+        }
 
     def attach(self, engine: Engine) -> None:
         """Draw at the end of epochs of an engine."""
@@ -110,17 +127,33 @@ class CriticalFigure:
             (images,) = images
         check_item(self.item, len(images))
         prediction, label = (
-            check_channel(name, values[self.item], self.channel)
+            self._select(name, values[self.item])
             for name, values in zip(("prediction", "label"), self.output_transform(engine.state.output), strict=True)
         )
         epoch = engine.state.epoch
-        figure = plot_critical(prediction, label, images[self.item], title=f"{self.tag}, epoch {epoch}", **self.options)
+        figure = plot_critical(
+            prediction,
+            label,
+            images[self.item],
+            title=f"{self.tag}, epoch {epoch}",
+            spatial_dims=prediction.ndim - 1,
+            **self.options,
+        )
         if self.output_dir is not None:
             path = self.output_dir / f"{self.tag}_{epoch:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, dpi=_DPI)
         if self.summary_writer is not None:
             self.summary_writer.add_image(self.tag, _as_array(figure), epoch, dataformats="HWC")
+
+    def _select(self, name: str, image: Any) -> Any:
+        """Return what to show of a ``(C, *spatial)`` image: all channels or one, with its metadata."""
+        check_channel_first(name, image)
+        if self.channel is None:
+            return image
+        check_channel(name, image, self.channel)
+        channel = self.channel % len(image)
+        return image[channel : channel + 1]
 
 
 def _rank() -> int:

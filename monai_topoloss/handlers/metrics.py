@@ -1,17 +1,17 @@
 """The metrics of this package as Ignite handlers, as `monai.handlers.MeanDice` is that of `monai.metrics.DiceMetric`.
 
-Each reduces over all processes. ``output_transform``, for which `monai.handlers.from_engine` is made, takes prediction
-and label out of the engine's output; the other arguments are those of the metric.
+Each reduces over all processes. Options are those of the metric, and where an engine's output has prediction and label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from monai.handlers import IgniteMetricHandler
-from monai.utils import MetricReduction
+from monai.metrics import CumulativeIterationMetric
 
+from monai_topoloss._options import add_constructor
 from monai_topoloss.metrics import (
     AdaptedRandErrorMetric,
     BettiErrorMetric,
@@ -28,18 +28,41 @@ def _identity(output: Any) -> Any:
     return output
 
 
-class CenterlineDice(IgniteMetricHandler):
-    """Centreline Dice in an evaluator, see `monai_topoloss.metrics.CenterlineDiceMetric`.
+class _MetricHandler(IgniteMetricHandler):
+    """A metric of this package in an engine; a subclass names the metric, and has its options."""
 
-    Args:
-        include_background: see the metric.
-        reduction: see the metric.
-        output_transform: takes prediction and label out of the engine's output.
-        save_details: keep the values of each image in ``engine.state.metric_details``.
-        ignore_empty: see the metric.
-        score: see the metric.
-        method: see the metric.
-        backend: see the metric.
+    _metric: ClassVar[type[CumulativeIterationMetric]]
+
+    def __init_subclass__(cls, metric: type[CumulativeIterationMetric] | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if metric is not None:  # else a class that changes one of these
+            cls._metric = metric
+            add_constructor(cls, _MetricHandler._set_up, metric, after="reduction", without=("get_not_nans",))
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **options: Any) -> None: ...
+
+    def _set_up(
+        self, output_transform: Callable[..., Any] | None = None, save_details: bool = True, **options: Any
+    ) -> None:
+        """Make the metric.
+
+        Args:
+            output_transform: takes prediction and label out of the engine's output; `monai.handlers.from_engine` makes
+                such. Default: they are the output.
+            save_details: keep the values of each image in ``engine.state.metric_details``.
+            options: those of the metric.
+        """
+        super().__init__(
+            metric_fn=self._metric(**options),
+            output_transform=output_transform or _identity,
+            save_details=save_details,
+        )
+
+
+class CenterlineDice(_MetricHandler, metric=CenterlineDiceMetric):
+    """Centreline Dice in an evaluator, see `monai_topoloss.metrics.CenterlineDiceMetric`.
 
     Example:
         >>> import torch
@@ -51,42 +74,9 @@ class CenterlineDice(IgniteMetricHandler):
         1.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        output_transform: Callable[..., Any] = _identity,
-        save_details: bool = True,
-        ignore_empty: bool = True,
-        score: str = "cldice",
-        method: str | None = None,
-        backend: str = "auto",
-    ) -> None:
-        metric = CenterlineDiceMetric(
-            include_background=include_background,
-            reduction=reduction,
-            ignore_empty=ignore_empty,
-            score=score,
-            method=method,
-            backend=backend,
-        )
-        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
 
-
-class BettiError(IgniteMetricHandler):
+class BettiError(_MetricHandler, metric=BettiErrorMetric):
     """Betti error in an evaluator, see `monai_topoloss.metrics.BettiErrorMetric`.
-
-    Args:
-        include_background: see the metric.
-        reduction: see the metric.
-        output_transform: takes prediction and label out of the engine's output.
-        save_details: keep the values of each image in ``engine.state.metric_details``.
-        ignore_empty: see the metric.
-        kind: see the metric.
-        connectivity: see the metric.
-        patch_size: see the metric.
-        stride: see the metric.
-        backend: see the metric.
 
     Example:
         >>> import torch
@@ -98,44 +88,9 @@ class BettiError(IgniteMetricHandler):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        output_transform: Callable[..., Any] = _identity,
-        save_details: bool = True,
-        ignore_empty: bool = False,
-        kind: str | int = "sum",
-        connectivity: int | None = None,
-        patch_size: int | Sequence[int] | None = None,
-        stride: int | Sequence[int] | None = None,
-        backend: str = "auto",
-    ) -> None:
-        metric = BettiErrorMetric(
-            include_background=include_background,
-            reduction=reduction,
-            ignore_empty=ignore_empty,
-            kind=kind,
-            connectivity=connectivity,
-            patch_size=patch_size,
-            stride=stride,
-            backend=backend,
-        )
-        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
 
-
-class CriticalError(IgniteMetricHandler):
+class CriticalError(_MetricHandler, metric=CriticalErrorMetric):
     """Splits or merges in an evaluator, see `monai_topoloss.metrics.CriticalErrorMetric`.
-
-    Args:
-        include_background: see the metric.
-        reduction: see the metric.
-        output_transform: takes prediction and label out of the engine's output.
-        save_details: keep the values of each image in ``engine.state.metric_details``.
-        ignore_empty: see the metric.
-        kind: see the metric.
-        connectivity: see the metric.
-        backend: see the metric.
 
     Example:
         >>> import torch
@@ -147,42 +102,9 @@ class CriticalError(IgniteMetricHandler):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        output_transform: Callable[..., Any] = _identity,
-        save_details: bool = True,
-        ignore_empty: bool = False,
-        kind: str = "splits",
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        metric = CriticalErrorMetric(
-            include_background=include_background,
-            reduction=reduction,
-            ignore_empty=ignore_empty,
-            kind=kind,
-            connectivity=connectivity,
-            backend=backend,
-        )
-        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
 
-
-class VariationOfInformation(IgniteMetricHandler):
+class VariationOfInformation(_MetricHandler, metric=VariationOfInformationMetric):
     """Variation of information in an evaluator, see `monai_topoloss.metrics.VariationOfInformationMetric`.
-
-    Args:
-        include_background: see the metric.
-        reduction: see the metric.
-        output_transform: takes prediction and label out of the engine's output.
-        save_details: keep the values of each image in ``engine.state.metric_details``.
-        ignore_empty: see the metric.
-        score: see the metric.
-        instances: see the metric.
-        foreground_only: see the metric.
-        connectivity: see the metric.
-        backend: see the metric.
 
     Example:
         >>> import torch
@@ -194,46 +116,9 @@ class VariationOfInformation(IgniteMetricHandler):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        output_transform: Callable[..., Any] = _identity,
-        save_details: bool = True,
-        ignore_empty: bool = True,
-        score: str = "sum",
-        instances: bool = False,
-        foreground_only: bool = False,
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        metric = VariationOfInformationMetric(
-            include_background=include_background,
-            reduction=reduction,
-            ignore_empty=ignore_empty,
-            score=score,
-            instances=instances,
-            foreground_only=foreground_only,
-            connectivity=connectivity,
-            backend=backend,
-        )
-        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)
 
-
-class AdaptedRandError(IgniteMetricHandler):
+class AdaptedRandError(_MetricHandler, metric=AdaptedRandErrorMetric):
     """Adapted Rand error in an evaluator, see `monai_topoloss.metrics.AdaptedRandErrorMetric`.
-
-    Args:
-        include_background: see the metric.
-        reduction: see the metric.
-        output_transform: takes prediction and label out of the engine's output.
-        save_details: keep the values of each image in ``engine.state.metric_details``.
-        ignore_empty: see the metric.
-        score: see the metric.
-        instances: see the metric.
-        foreground_only: see the metric.
-        connectivity: see the metric.
-        backend: see the metric.
 
     Example:
         >>> import torch
@@ -244,28 +129,3 @@ class AdaptedRandError(IgniteMetricHandler):
         >>> evaluator.run([(mask, mask)]).metrics["are"]
         0.0
     """
-
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        output_transform: Callable[..., Any] = _identity,
-        save_details: bool = True,
-        ignore_empty: bool = True,
-        score: str = "error",
-        instances: bool = False,
-        foreground_only: bool = True,
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        metric = AdaptedRandErrorMetric(
-            include_background=include_background,
-            reduction=reduction,
-            ignore_empty=ignore_empty,
-            score=score,
-            instances=instances,
-            foreground_only=foreground_only,
-            connectivity=connectivity,
-            backend=backend,
-        )
-        super().__init__(metric_fn=metric, output_transform=output_transform, save_details=save_details)

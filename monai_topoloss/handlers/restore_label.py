@@ -24,7 +24,7 @@ class RestoreLabel:
         >>> image, label = torch.rand(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
         >>> trainer = SupervisedTrainer(
         ...     device="cpu", max_epochs=1, network=network, optimizer=torch.optim.SGD(network.parameters(), 0.1),
-        ...     train_data_loader=[{"image": image, "label": label, "label_skeleton": label}],
+        ...     train_data_loader=[{"image": image, "label": label, "skeleton_label": label}],
         ...     loss_function=SkeletonRecallLoss(sigmoid=True), prepare_batch=PrepareBatchSkeleton(),
         ...     train_handlers=[RestoreLabel()],
         ... )

@@ -11,15 +11,13 @@ from monai.utils import LossReduction
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.losses import check_loss_map
 from monai_topoloss._checks.options import check_edges
 from monai_topoloss._checks.targets import check_instances, check_logits, split_target
 from monai_topoloss._checks.tensors import check_no_nan
-from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
-from monai_topoloss.losses._dtype import at_least_float32
-from monai_topoloss.losses.supervoxel import Criterion, CriticalLoss, weigh_critical
-from monai_topoloss.topology import CriticalComponentsResult, critical_components
+from monai_topoloss.losses._common import at_least_float32, valid_voxels
+from monai_topoloss.losses._critical import Case, Criterion, CriticalCounts, CriticalLoss
+from monai_topoloss.topology import critical_components
 
 __all__ = ["SupervoxelAffinityLoss", "affinities"]
 
@@ -130,37 +128,24 @@ class SupervoxelAffinityLoss(CriticalLoss):
         """
         return super().forward(input, target)
 
-    def _compute(
-        self, input: Tensor, target: Tensor, *, search: bool
-    ) -> tuple[Tensor, CriticalComponentsResult | None]:
+    def _default_criterion(self, input: Tensor, truth: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(input, truth, reduction="none")
+
+    def _prepare(self, input: Tensor, target: Tensor, *, search: bool) -> Case:
         input = at_least_float32(check_logits(input))
         label, _ = split_target(target)
         check_instances(label, input, self.edges)
-        valid = torch.ones_like(label, dtype=torch.bool)
-        if self.ignore_index is not None:
-            valid = ~has_id(label, self.ignore_index)
+        valid = valid_voxels(label, self.ignore_index)
+        if valid is not None:
             label = label.masked_fill(~valid, 0)
         check_class_ids("target", label)
         joined, inside = affinities(label, self.edges)
-        counts = self._of_edges(valid, torch.logical_and) & inside
+        counts = inside.expand_as(input)
+        if valid is not None:
+            counts = counts & self._of_edges(valid, torch.logical_and)
         input = input.masked_fill(~counts, 0)
-        if self.criterion is None:
-            loss = F.binary_cross_entropy_with_logits(input, joined.to(input.dtype), reduction="none")
-        else:
-            loss = self.criterion(input, joined.to(input.dtype))
-            check_loss_map(loss, input.shape, any_channels=False)
-            loss = at_least_float32(loss)
-        found = self._search(input.detach(), label, counts) if search else None
-        if found is not None and self.alpha > 0:
-            splits, merges = (
-                self._of_edges(cast(Tensor, mask), torch.logical_or) for mask in (found.splits, found.merges)
-            )
-            loss = weigh_critical(loss, splits, merges, self.alpha, self.beta)
-        loss = loss.masked_fill(~counts, 0)
-        if self.reduction == LossReduction.NONE:
-            return loss, found
-        total = loss.sum()
-        return (total if self.reduction == LossReduction.SUM else total / counts.sum().clamp(min=1)), found
+        found = self._search(input.detach(), label, counts) if search else (None, None, None)
+        return Case(input, joined.to(input.dtype), counts, *found)
 
     def _of_edges(self, mask: Tensor, combine: Any) -> Tensor:
         """Combine a mask (B, 1, *spatial) at both ends of each edge; edges that leave the image keep their one end."""
@@ -169,16 +154,19 @@ class SupervoxelAffinityLoss(CriticalLoss):
             _ends(result[:, k], edge)[0].copy_(combine(*_ends(mask[:, 0], edge)))
         return result
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
-    def _search(self, input: Tensor, label: Tensor, counts: Tensor) -> CriticalComponentsResult:
+    def _search(self, input: Tensor, label: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, CriticalCounts]:
+        """Find the edges with an end in a critical component, (B, edges, *spatial), and count components, (B, 1)."""
         check_no_nan("input", input)
         backend = backend_for(input, self.backend)
         instances = backend.label_affinities((input > self.threshold) & counts, edges=self.edges)
-        return critical_components(
+        found = critical_components(
             instances.unsqueeze(1),
             label,
             connectivity=self.connectivity,
             spatial_dims=input.ndim - 2,
             backend=self.backend,
         )
+        splits, merges, n_splits, n_merges = (cast(Tensor, each) for each in found)
+        splits, merges = (self._of_edges(mask, torch.logical_or) for mask in (splits, merges))
+        return splits, merges, CriticalCounts(n_splits, n_merges)

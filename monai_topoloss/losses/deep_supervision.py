@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from monai_topoloss._checks.options import check_option
 from monai_topoloss._checks.targets import check_outputs, check_skeleton_of_label, split_target
 from monai_topoloss._labels import drop_ignored
-from monai_topoloss.losses.skeleton_recall import Target
+from monai_topoloss.losses._common import Target
 
 __all__ = ["SkeletonDeepSupervisionLoss", "downsample_skeleton", "downsample_target"]
 

@@ -30,7 +30,7 @@ class SumLoss(nn.Module):
     Example:
         >>> from monai_topoloss.losses import DiceCESkeletonRecallLoss, SupervoxelLoss
         >>> recall = DiceCESkeletonRecallLoss(to_onehot_y=True, softmax=True, lambda_ce=0)
-        >>> loss = SumLoss([recall, SupervoxelLoss(softmax=True)])  # which brings the cross entropy
+        >>> loss = SumLoss([recall, SupervoxelLoss(to_onehot_y=True, softmax=True)])  # which brings the cross entropy
     """
 
     def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:

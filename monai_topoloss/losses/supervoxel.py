@@ -6,127 +6,27 @@ Loss Function, AAAI 2025, arXiv 2501.01022.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from monai.utils import LossReduction
 from torch import Tensor, nn
-from torch.nn.modules.loss import _Loss
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.losses import check_criterion, check_loss_map
-from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option, check_share
-from monai_topoloss._checks.targets import check_label, check_logits, check_one_channel, split_target
+from monai_topoloss._checks.targets import (
+    check_label,
+    check_logits,
+    check_one_channel,
+    check_one_hot_label,
+    split_target,
+)
 from monai_topoloss._checks.tensors import check_no_nan
-from monai_topoloss._labels import has_id
-from monai_topoloss.backends import BACKENDS
-from monai_topoloss.losses._dtype import as_float, at_least_float32
-from monai_topoloss.topology import CriticalComponentsResult, critical_components
+from monai_topoloss.losses._common import as_channels, as_float, at_least_float32, valid_voxels
+from monai_topoloss.losses._critical import Case, Criterion, CriticalCounts, CriticalLoss
+from monai_topoloss.topology import critical_components
 
-__all__ = ["SupervoxelLoss", "SupervoxelLossOutput", "weigh_critical"]
-
-Criterion = Callable[[Tensor, Tensor], Tensor]
-
-
-class SupervoxelLossOutput(NamedTuple):
-    """A loss, and how many critical components it found."""
-
-    loss: Tensor
-    n_splits: Tensor
-    n_merges: Tensor
-
-
-def weigh_critical(loss: Tensor, splits: Tensor, merges: Tensor, alpha: float, beta: float) -> Tensor:
-    r"""Weigh a loss map: :math:`(1 - \alpha) L_0 + \alpha \left(\beta S + (1 - \beta) M\right) L_0`.
-
-    Args:
-        loss: the loss of each voxel, :math:`L_0`.
-        splits: the voxels of splits, :math:`S`; broadcasts to ``loss``.
-        merges: the voxels of merges, :math:`M`, of the same shape.
-        alpha: how much critical components weigh, from 0 to 1.
-        beta: how much of that is for splits, from 0 to 1.
-
-    Returns:
-        The weighed map, of the shape of ``loss``.
-    """
-    weight = as_float(splits, loss.dtype).mul_(alpha * beta)
-    weight.add_(as_float(merges, loss.dtype), alpha=alpha * (1 - beta)).add_(1 - alpha)
-    return loss * weight
-
-
-class CriticalLoss(_Loss, ABC):
-    """What the losses have in common that weigh critical components; see `SupervoxelLoss` for the arguments."""
-
-    def __init__(
-        self,
-        criterion: Criterion | None,
-        alpha: float,
-        beta: float,
-        threshold: float,
-        connectivity: int | None,
-        ignore_index: int | None,
-        reduction: LossReduction | str,
-        backend: str,
-    ) -> None:
-        super().__init__(reduction=LossReduction(reduction).value)
-        check_criterion(criterion)
-        if connectivity is not None:
-            check_int("connectivity", connectivity, minimum=1)
-        check_ignore_index(ignore_index)
-        check_option("backend", backend, BACKENDS)
-        check_finite_number("threshold", threshold)
-        self.criterion = criterion
-        self.alpha = alpha
-        self.beta = beta
-        self.threshold = threshold
-        self.connectivity = connectivity
-        self.ignore_index = ignore_index
-        self.backend = backend
-
-    @property
-    def alpha(self) -> float:
-        """How much critical components weigh, from 0 to 1; 0 skips the search."""
-        return self._alpha
-
-    @alpha.setter
-    def alpha(self, value: float) -> None:
-        self._alpha = check_share("alpha", value)
-
-    @property
-    def beta(self) -> float:
-        """How much of that is for splits, from 0 to 1."""
-        return self._beta
-
-    @beta.setter
-    def beta(self, value: float) -> None:
-        self._beta = check_share("beta", value)
-
-    def forward(self, input: Tensor, target: Any) -> Tensor:
-        """Compute the loss."""
-        loss, _ = self._compute(input, target, search=self.alpha > 0)
-        return loss
-
-    def with_counts(self, input: Tensor, target: Any) -> SupervoxelLossOutput:
-        """Compute the loss, and say how many splits and merges there are, for logging.
-
-        Args:
-            input: see `forward`.
-            target: see `forward`.
-
-        Returns:
-            ``loss`` as `forward` returns it; ``n_splits`` and ``n_merges``, int64, of shape ``(B, C)`` for objects of
-            C channels, ``(B, C - 1)`` for the classes from 1 on with ``softmax``, and ``(B, 1)`` for affinities.
-        """
-        loss, found = self._compute(input, target, search=True)
-        found = cast(CriticalComponentsResult, found)
-        return SupervoxelLossOutput(loss, cast(Tensor, found.n_splits), cast(Tensor, found.n_merges))
-
-    @abstractmethod
-    def _compute(self, input: Tensor, target: Any, *, search: bool) -> tuple[Tensor, CriticalComponentsResult | None]:
-        """Return the loss, and the critical components if they are searched."""
+__all__ = ["SupervoxelLoss"]
 
 
 class SupervoxelLoss(CriticalLoss):
@@ -143,15 +43,23 @@ class SupervoxelLoss(CriticalLoss):
 
     What ``input`` and ``target`` mean:
 
-    - One channel: a mask, or a map of instance ids, as target. Touching instances are told apart; the criterion sees
-      ``target > 0``.
-    - Several channels: the classes may overlap, and the target has a channel of 0 and 1 for each.
-    - With ``softmax`` the classes exclude each other, and the target is a label map of class ids, ``(B, 1, *spatial)``.
+    - One channel: a mask, or a map of instance ids, as target. Touching instances are told apart where one of them is
+      missed; the criterion sees ``target > 0``. Two that touch and are predicted as one hold no wrong voxel, and are no
+      merge.
+    - Several channels: the classes may overlap. The target has a channel of 0 and 1 for each, or with ``to_onehot_y``
+      is a label map of class ids, ``(B, 1, *spatial)``, in which 0 is background.
+    - With ``softmax`` the classes exclude each other, and the target is one-hot, or with ``to_onehot_y`` a label map.
       The prediction is the class with the largest logit. A voxel of class a that is predicted as b may belong to a
       split of a, and to a merge of b.
 
     At the start of a training, nearly all is wrong and nothing critical: train a few epochs with ``alpha=0``, which
     skips the search, and then raise ``alpha``, as `monai_topoloss.handlers.LossWeightSchedule` does.
+
+    How many splits and merges the last call found is kept in ``last_counts``, on the input's device, where nothing
+    waits for it; `monai_topoloss.handlers.SupervoxelCounts` logs the means of each epoch.
+
+    A mean over all voxels divides each gradient by their number. In float16 many are too small to be held: train with a
+    gradient scaler, as MONAI's trainers do with ``amp=True``, or in bfloat16.
 
     Args:
         criterion: the loss of each voxel, called with logits and target: any with ``reduction="none"``, returning
@@ -161,7 +69,9 @@ class SupervoxelLoss(CriticalLoss):
         alpha: how much critical components weigh, from 0 to 1. It may be set at any time.
         beta: how much of that is for splits, from 0 to 1; the rest is for merges.
         threshold: logits above are foreground, where there is no ``softmax``.
-        softmax: the channels of ``input`` exclude each other.
+        to_onehot_y: the target is a label map of class ids, ``(B, 1, *spatial)``, for an input of several channels.
+            Channel 0 is the background then, and has no splits and merges.
+        softmax: the channels of ``input`` exclude each other, and channel 0 is the background.
         connectivity: in how many axes at once neighbours may differ. Default: all, which is 8 neighbours in 2-D and 26
             in 3-D.
         ignore_index: a label of voxels that do not count: no part of any object, and 0 in the loss. Means are over the
@@ -190,6 +100,7 @@ class SupervoxelLoss(CriticalLoss):
         alpha: float = 0.5,
         beta: float = 0.5,
         threshold: float = 0.0,
+        to_onehot_y: bool = False,
         softmax: bool = False,
         connectivity: int | None = None,
         ignore_index: int | None = None,
@@ -197,6 +108,7 @@ class SupervoxelLoss(CriticalLoss):
         backend: str = "auto",
     ) -> None:
         super().__init__(criterion, alpha, beta, threshold, connectivity, ignore_index, reduction, backend)
+        self.to_onehot_y = to_onehot_y
         self.softmax = softmax
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
@@ -216,73 +128,59 @@ class SupervoxelLoss(CriticalLoss):
         """
         return super().forward(input, target)
 
-    def _compute(self, input: Tensor, target: Any, *, search: bool) -> tuple[Tensor, CriticalComponentsResult | None]:
-        input = at_least_float32(check_logits(input))
-        label, _ = split_target(target)
-        check_one_channel(input, softmax=self.softmax, to_onehot_y=False, instead="leaving out `softmax`")
-        check_label(label, input, to_onehot_y=self.softmax, option="softmax")
-        valid = None
-        if self.ignore_index is not None:
-            valid = ~has_id(label, self.ignore_index)
-            label, input = label.masked_fill(~valid, 0), input.masked_fill(~valid, 0)
-        num_classes = input.shape[1] if self.softmax else (None if input.shape[1] == 1 else 2)
-        highest = check_class_ids("target", label, num_classes=num_classes)
-        if highest is not None and highest <= 1 and not self.softmax:
-            label = label != 0  # a mask, which is faster than ids
-        loss = self._criterion(input, label)
-        has_channels = loss.ndim == input.ndim
-        if not has_channels:
-            loss = loss.unsqueeze(1)
-        found = self._search(input.detach(), label, valid) if search else None
-        if found is not None and self.alpha > 0:
-            splits, merges = cast(Tensor, found.splits), cast(Tensor, found.merges)
-            loss = weigh_critical(loss, splits, merges, self.alpha, self.beta)
-        return self._reduce(loss, valid, has_channels=has_channels), found
-
-    def _criterion(self, input: Tensor, label: Tensor) -> Tensor:
-        """Return the loss of each voxel."""
+    def _default_criterion(self, input: Tensor, truth: Tensor) -> Tensor:
         if self.softmax:
-            target = label.long()
-            if self.criterion is None:
-                return F.cross_entropy(input, target[:, 0], reduction="none")
-            if isinstance(self.criterion, nn.CrossEntropyLoss | nn.NLLLoss):
-                target = target[:, 0]
-        else:
-            target = as_float(label.ne(0), input.dtype)
-            if self.criterion is None:
-                return F.binary_cross_entropy_with_logits(input, target, reduction="none")
-        loss = self.criterion(input, target)
-        check_loss_map(loss, input.shape, any_channels=self.softmax)
-        return at_least_float32(loss)
+            return F.cross_entropy(input, truth[:, 0], reduction="none")
+        return F.binary_cross_entropy_with_logits(input, truth, reduction="none")
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # depends on the data, and reads counts
+    def _criterion(self, input: Tensor, truth: Tensor) -> Tensor:
+        if isinstance(self.criterion, nn.CrossEntropyLoss | nn.NLLLoss) and self.softmax:
+            return at_least_float32(self.criterion(input, truth[:, 0]))
+        return super()._criterion(input, truth)
+
+    def _prepare(self, input: Tensor, target: Any, *, search: bool) -> Case:
+        input = at_least_float32(check_logits(input))
+        channels = input.shape[1]
+        label, _ = split_target(target)
+        check_one_channel(input, softmax=self.softmax, to_onehot_y=self.to_onehot_y, instead="leaving it out")
+        check_label(label, input, to_onehot_y=self.to_onehot_y)
+        valid = valid_voxels(label, self.ignore_index)
+        if valid is not None:
+            if self.softmax:
+                valid = valid.all(dim=1, keepdim=True)
+            label, input = label.masked_fill(~valid, 0), input.masked_fill(~valid, 0)
+        ids_below = channels if self.to_onehot_y else (2 if channels > 1 else None)
+        highest = check_class_ids("target", label, num_classes=ids_below)
+        if self.softmax and not self.to_onehot_y:
+            check_one_hot_label(label, valid)
+            label = label.to(torch.uint8).argmax(dim=1, keepdim=True)
+        elif self.to_onehot_y and not self.softmax:
+            label = as_channels(label, channels, to_onehot_y=True, dtype=torch.bool)
+        elif highest is not None and highest <= 1 and not self.softmax:
+            label = label != 0  # a mask, which is faster than ids
+        truth = label.long() if self.softmax else as_float(label.ne(0), input.dtype)
+        found = self._search(input.detach(), label, valid) if search else (None, None, None)
+        return Case(input, truth, valid, *found)
+
     @torch.no_grad()
-    def _search(self, input: Tensor, label: Tensor, valid: Tensor | None) -> CriticalComponentsResult:
+    def _search(self, input: Tensor, label: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, CriticalCounts]:
         """Find the critical components of the prediction; masks (B, C or 1, *spatial), counts (B, C or classes)."""
         check_no_nan("input", input)
         prediction = input.argmax(dim=1, keepdim=True) if self.softmax else input > self.threshold
         if valid is not None:
             prediction = prediction * valid
+        first = int(self.to_onehot_y and not self.softmax)  # a channel for each class, of which 0 is the background
         found = critical_components(
-            prediction,
-            label,
+            prediction[:, first:],
+            label[:, first:],
             num_classes=input.shape[1] if self.softmax else None,
             connectivity=self.connectivity,
             spatial_dims=input.ndim - 2,
             backend=self.backend,
         )
+        splits, merges, n_splits, n_merges = (cast(Tensor, each) for each in found)
         if self.softmax:  # one channel of class ids
-            found = found._replace(n_splits=found.n_splits[:, 0], n_merges=found.n_merges[:, 0])
-        return found
-
-    def _reduce(self, loss: Tensor, valid: Tensor | None, *, has_channels: bool) -> Tensor:
-        """Reduce a map (B, 1 or C, *spatial) over its valid voxels."""
-        if valid is not None:
-            loss = loss.masked_fill(~valid, 0)  # not a product: a criterion may have made NaN of what was put there
-        if self.reduction == LossReduction.NONE:
-            return loss if has_channels else loss.squeeze(1)
-        total = loss.sum()
-        if self.reduction == LossReduction.SUM:
-            return total
-        count: Tensor | int = loss.numel() if valid is None else valid.expand_as(loss).sum()
-        return total / (max(count, 1) if isinstance(count, int) else count.clamp(min=1))
+            n_splits, n_merges = n_splits[:, 0], n_merges[:, 0]
+        if first:
+            splits, merges = (F.pad(mask, (0, 0) * (mask.ndim - 2) + (first, 0)) for mask in (splits, merges))
+        return splits, merges, CriticalCounts(n_splits, n_merges)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
-from monai_topoloss.metrics._base import OneHotMetric
+from monai_topoloss.metrics._base import SegmentationMetric
 from monai_topoloss.metrics._objects import compare_objects
 
 __all__ = ["AdaptedRandErrorMetric", "compute_adapted_rand_error"]
@@ -23,6 +22,7 @@ def compute_adapted_rand_error(
     instances: bool = False,
     foreground_only: bool = True,
     connectivity: int | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the adapted Rand error of each image and channel.
@@ -39,7 +39,7 @@ def compute_adapted_rand_error(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         score: ``"error"``; or ``"precision"``, which is low where objects are merged, or ``"recall"``, where they are
             split.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
@@ -48,6 +48,7 @@ def compute_adapted_rand_error(
             of them that the prediction lacks is an object of its own there, and what it has outside of them does not
             count. Otherwise all voxels are compared, and the background is an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are neither compared, nor part of an object.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -81,24 +82,14 @@ def compute_adapted_rand_error(
         instances=instances,
         foreground_only=foreground_only,
         connectivity=connectivity,
+        ignore_index=ignore_index,
         backend=backend,
     )
     return {"error": errors.rand_error, "precision": errors.precision, "recall": errors.recall}[score]
 
 
-class AdaptedRandErrorMetric(OneHotMetric):
+class AdaptedRandErrorMetric(SegmentationMetric, function=compute_adapted_rand_error):
     """Adapted Rand error over a data set, see `compute_adapted_rand_error`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        score: see `compute_adapted_rand_error`.
-        instances: see `compute_adapted_rand_error`.
-        foreground_only: see `compute_adapted_rand_error`.
-        connectivity: see `compute_adapted_rand_error`.
-        backend: see `compute_adapted_rand_error`.
 
     Example:
         >>> import torch
@@ -110,40 +101,6 @@ class AdaptedRandErrorMetric(OneHotMetric):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = True,
-        score: str = "error",
-        instances: bool = False,
-        foreground_only: bool = True,
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_option("score", score, _SCORES)
-        self.score = score
-        self.instances = instances
-        self.foreground_only = foreground_only
-        self.connectivity = connectivity
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_adapted_rand_error(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            score=self.score,
-            instances=self.instances,
-            foreground_only=self.foreground_only,
-            connectivity=self.connectivity,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, _SCORES)

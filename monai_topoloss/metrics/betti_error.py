@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 import torch
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_betti_kind, check_patches
-from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
+from monai_topoloss.metrics._base import SegmentationMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import betti_numbers, euler_number
 
 __all__ = ["BettiErrorMetric", "compute_betti_error"]
@@ -25,6 +24,7 @@ def compute_betti_error(
     connectivity: int | None = None,
     patch_size: int | Sequence[int] | None = None,
     stride: int | Sequence[int] | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the Betti error of each image and channel: :math:`|\beta_k(P) - \beta_k(L)|`.
@@ -35,13 +35,15 @@ def compute_betti_error(
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         kind: 0 for components, 1 for tunnels (in 2-D holes), 2 for cavities in 3-D, ``"sum"`` for the sum of these
             errors, or ``"euler"`` for the error of the Euler characteristic, which is much faster.
         connectivity: see `monai_topoloss.topology.betti_numbers`.
         patch_size: compare patches of this size, and take the mean over them, as many papers do with 64 x 64. Patches
             end with the image: the last of a row may overlap the one before. Default: the whole image.
         stride: from one patch to the next. Default: the size of a patch.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are background, so that an object which runs
+            across them is two. Patches of nothing else are left out of the mean.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -60,18 +62,22 @@ def compute_betti_error(
         1.0
     """
     check_betti_kind(kind)
-    prediction, label = prepare(y_pred, y, include_background=include_background)
+    prediction, label, ignored = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     spatial = prediction.shape[2:]
     check_betti_kind(kind, len(spatial))
     size, step = check_patches(patch_size, stride, spatial)
     starts = [sorted({*range(0, n - p, s), max(0, n - p)}) for n, p, s in zip(spatial, size, step, strict=True)]
-    errors = []
+    errors, counts = [], []
     for corner in product(*starts):
         found, true = (
             _numbers(_patch(image, corner, size), kind, connectivity, backend) for image in (prediction, label)
         )
         errors.append((found - true).abs().sum(dim=2))
-    values = torch.stack(errors).float().mean(dim=0)
+        if ignored is not None:
+            counts.append(~_patch(ignored, corner, size).flatten(2).all(dim=2))
+    values = torch.stack(errors).float()
+    # A patch without a voxel that counts has no error.
+    values = values.sum(dim=0) / torch.stack(counts).sum(dim=0).clamp(min=1) if counts else values.mean(dim=0)
     return set_empty_to_nan(values, label, ignore_empty=ignore_empty)
 
 
@@ -92,19 +98,8 @@ def _numbers(mask: Tensor, kind: str | int, connectivity: int | None, backend: s
     return numbers if isinstance(kind, str) else numbers[..., kind : kind + 1]
 
 
-class BettiErrorMetric(OneHotMetric):
+class BettiErrorMetric(SegmentationMetric, function=compute_betti_error):
     """Betti error over a data set, see `compute_betti_error`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        kind: see `compute_betti_error`.
-        connectivity: see `compute_betti_error`.
-        patch_size: see `compute_betti_error`.
-        stride: see `compute_betti_error`.
-        backend: see `compute_betti_error`.
 
     Example:
         >>> import torch
@@ -114,40 +109,6 @@ class BettiErrorMetric(OneHotMetric):
         1.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = False,
-        kind: str | int = "sum",
-        connectivity: int | None = None,
-        patch_size: int | Sequence[int] | None = None,
-        stride: int | Sequence[int] | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_betti_kind(kind)
-        self.kind = kind
-        self.connectivity = connectivity
-        self.patch_size = patch_size
-        self.stride = stride
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_betti_error(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            kind=self.kind,
-            connectivity=self.connectivity,
-            patch_size=self.patch_size,
-            stride=self.stride,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_betti_kind(self.kind)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
-from monai_topoloss.metrics._base import OneHotMetric, prepare, set_empty_to_nan
+from monai_topoloss.metrics._base import SegmentationMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import skeletonize
 
 __all__ = ["CenterlineDiceMetric", "compute_centerline_dice"]
@@ -23,6 +22,7 @@ def compute_centerline_dice(
     ignore_empty: bool = True,
     score: str = "cldice",
     method: str | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the centreline Dice of each image and channel.
@@ -38,11 +38,13 @@ def compute_centerline_dice(
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty. Otherwise such a channel scores 1 if the prediction is empty
-            too, and 0 if not.
+        ignore_empty: give NaN where the label is empty, which reductions leave out. Otherwise such a channel scores 1
+            if the prediction is empty too, and 0 if not.
         score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
             label that is not empty scores 0 in all.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        ignore_index: a value of ``y``, in each channel for itself, where nothing counts: such voxels are foreground on
+            neither side, before thinning.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -66,12 +68,12 @@ def compute_centerline_dice(
         Segmentation, CVPR 2021.
     """
     check_option("score", score, _SCORES)
-    prediction, label = prepare(y_pred, y, include_background=include_background)
+    prediction, label, _ = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     options: dict[str, Any] = {"method": method, "spatial_dims": prediction.ndim - 2, "backend": backend}
     precision = _share_within(skeletonize(prediction, **options), label)
     sensitivity = _share_within(skeletonize(label, **options), prediction)
     if score == "cldice":
-        values = 2 * precision * sensitivity / (precision + sensitivity).clamp(min=1e-8)
+        values = (2 * precision * sensitivity / (precision + sensitivity)).nan_to_num(0)  # 0 / 0: nothing in common
     else:
         values = precision if score == "precision" else sensitivity
     both_empty = ~(prediction | label).flatten(2).any(dim=2)
@@ -84,17 +86,8 @@ def _share_within(skeleton: Tensor, mask: Tensor) -> Tensor:
     return inside / skeleton.flatten(2).sum(dim=2).clamp(min=1)
 
 
-class CenterlineDiceMetric(OneHotMetric):
+class CenterlineDiceMetric(SegmentationMetric, function=compute_centerline_dice):
     """Centreline Dice over a data set, see `compute_centerline_dice`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        score: see `compute_centerline_dice`.
-        method: see `compute_centerline_dice`.
-        backend: see `compute_centerline_dice`.
 
     Example:
         >>> import torch
@@ -106,34 +99,6 @@ class CenterlineDiceMetric(OneHotMetric):
         1.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = True,
-        score: str = "cldice",
-        method: str | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_option("score", score, _SCORES)
-        self.score = score
-        self.method = method
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_centerline_dice(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            score=self.score,
-            method=self.method,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, _SCORES)

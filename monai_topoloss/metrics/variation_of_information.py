@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
-from monai_topoloss.metrics._base import OneHotMetric
+from monai_topoloss.metrics._base import SegmentationMetric
 from monai_topoloss.metrics._objects import compare_objects
 
 __all__ = ["VariationOfInformationMetric", "compute_variation_of_information"]
@@ -23,6 +22,7 @@ def compute_variation_of_information(
     instances: bool = False,
     foreground_only: bool = False,
     connectivity: int | None = None,
+    ignore_index: int | None = None,
     backend: str = "auto",
 ) -> Tensor:
     r"""Compute the variation of information of each image and channel, in bits.
@@ -40,7 +40,7 @@ def compute_variation_of_information(
             whose objects are the components of each channel; or with ``instances`` a map of ids, ``(B, 1, *spatial)``.
         y: label, likewise and of the same shape.
         include_background: whether channel 0 of several counts.
-        ignore_empty: give NaN where the label is empty.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
         score: ``"split"`` for :math:`H(P \mid L)`, ``"merge"`` for :math:`H(L \mid P)`, or ``"sum"``, which is the
             variation of information.
         instances: take ``y_pred`` and ``y`` for maps of objects' ids, where 0 is background. Objects need not be
@@ -50,6 +50,7 @@ def compute_variation_of_information(
             and what it has outside of them does not count. By default all voxels are compared, and the background is
             an object.
         connectivity: of components: in how many axes at once neighbours may differ. Default: all.
+        ignore_index: a value of ``y`` where nothing counts: such voxels are neither compared, nor part of an object.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
@@ -82,6 +83,7 @@ def compute_variation_of_information(
         instances=instances,
         foreground_only=foreground_only,
         connectivity=connectivity,
+        ignore_index=ignore_index,
         backend=backend,
     )
     if score == "sum":
@@ -89,19 +91,8 @@ def compute_variation_of_information(
     return errors.splits if score == "split" else errors.merges
 
 
-class VariationOfInformationMetric(OneHotMetric):
+class VariationOfInformationMetric(SegmentationMetric, function=compute_variation_of_information):
     """Variation of information over a data set, see `compute_variation_of_information`.
-
-    Args:
-        include_background: whether channel 0 of several counts.
-        reduction: of the values of all images and channels, as in `monai.metrics.DiceMetric`.
-        get_not_nans: return how many values there are besides the reduced value.
-        ignore_empty: leave out images and channels whose label is empty.
-        score: see `compute_variation_of_information`.
-        instances: see `compute_variation_of_information`.
-        foreground_only: see `compute_variation_of_information`.
-        connectivity: see `compute_variation_of_information`.
-        backend: see `compute_variation_of_information`.
 
     Example:
         >>> import torch
@@ -113,40 +104,6 @@ class VariationOfInformationMetric(OneHotMetric):
         0.0
     """
 
-    def __init__(
-        self,
-        include_background: bool = False,
-        reduction: MetricReduction | str = MetricReduction.MEAN,
-        get_not_nans: bool = False,
-        ignore_empty: bool = True,
-        score: str = "sum",
-        instances: bool = False,
-        foreground_only: bool = False,
-        connectivity: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        super().__init__(
-            include_background=include_background,
-            reduction=reduction,
-            get_not_nans=get_not_nans,
-            ignore_empty=ignore_empty,
-        )
-        check_option("score", score, _SCORES)
-        self.score = score
-        self.instances = instances
-        self.foreground_only = foreground_only
-        self.connectivity = connectivity
-        self.backend = backend
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        return compute_variation_of_information(
-            y_pred,
-            y,
-            include_background=self.include_background,
-            ignore_empty=self.ignore_empty,
-            score=self.score,
-            instances=self.instances,
-            foreground_only=self.foreground_only,
-            connectivity=self.connectivity,
-            backend=self.backend,
-        )
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, _SCORES)

@@ -7,12 +7,15 @@ import sys
 from importlib import metadata
 
 from monai_topoloss.nnunet import TRAINERS, export_model, register, trainer_directory
+from monai_topoloss.nnunet.registration import explain_failure
 
 _USAGE = """\
 usage: python -m monai_topoloss.nnunet COMMAND ...   run a command of nnU-Net, such as nnUNetv2_train, with the trainers
        python -m monai_topoloss.nnunet --path        print the folder for nnUNet_extTrainer
-       python -m monai_topoloss.nnunet --export MODEL DESTINATION
+       python -m monai_topoloss.nnunet --export [--trust] MODEL DESTINATION
                                                      copy a trained model so that it needs nothing but nnU-Net
+                                                     --trust: load checkpoints that hold more than tensors, numbers and
+                                                     text; that can run any code, so only from people you trust
 trainers: {trainers}, and those in the folders of nnUNet_extTrainer"""
 
 
@@ -30,25 +33,28 @@ def main() -> int:
         if arguments[0] == "--export":
             return _export(arguments[1:], usage)
         register()
+        points = metadata.distribution("nnunetv2").entry_points
+        commands = {point.name: point for point in points if point.group == "console_scripts"}
+        if arguments[0] not in commands:
+            print(f"{usage}\n{arguments[0]} is none of {' '.join(commands)}", file=sys.stderr)
+            return 2
+        with explain_failure():
+            command = commands[arguments[0]].load()
     except ImportError as error:
         print(error, file=sys.stderr)
         return 1
-    points = metadata.distribution("nnunetv2").entry_points
-    commands = {point.name: point for point in points if point.group == "console_scripts"}
-    if arguments[0] not in commands:
-        print(f"{usage}\n{arguments[0]} is none of {' '.join(commands)}", file=sys.stderr)
-        return 2
     sys.argv = arguments
-    commands[arguments[0]].load()()
+    command()
     return 0
 
 
 def _export(arguments: list[str], usage: str) -> int:
-    if len(arguments) != 2:
+    paths = [each for each in arguments if each != "--trust"]
+    if len(paths) != 2:
         print(usage, file=sys.stderr)
         return 2
     try:
-        for path in export_model(*arguments):
+        for path in export_model(*paths, trust="--trust" in arguments):
             print(path)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -80,6 +80,7 @@ class TopologyTrainerMixin:
             )
         if self.supervoxel_alpha:
             supervoxel = SupervoxelLoss(
+                to_onehot_y=not regions,
                 softmax=not regions,
                 alpha=0,
                 beta=self.supervoxel_beta,
@@ -132,8 +133,8 @@ class TopologyTrainerMixin:
         super().on_train_epoch_start()  # type: ignore[misc]
         supervoxel = self._one_output_loss().supervoxel
         if supervoxel is not None:
-            has_begun = self.current_epoch >= self.supervoxel_start * self.num_epochs
-            supervoxel.alpha = self.supervoxel_alpha if has_begun else 0
+            start = round(self.supervoxel_start * self.num_epochs, 6)  # as 0.07 * 100 is a little more than 7
+            supervoxel.alpha = self.supervoxel_alpha if self.current_epoch >= start else 0
 
     def validation_step(self: Any, batch: dict[str, Any]) -> dict[str, Any]:
         """Compute the loss on all of the target, and nnU-Net's pseudo Dice on what it knows."""

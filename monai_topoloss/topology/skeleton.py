@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
-from monai.config import NdarrayTensor
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
@@ -13,6 +12,9 @@ from monai_topoloss._checks.tensors import check_finite, check_spatial_dims, che
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items, from_items
+
+if TYPE_CHECKING:
+    from monai.config import NdarrayTensor
 
 __all__ = ["RADIUS", "skeletonize", "tubed_skeleton"]
 
@@ -66,7 +68,7 @@ def skeletonize(
     method = check_method(method, spatial_dims)
     items = as_items(tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims)
     skeleton = backend_for(tensor, backend, method).skeletonize(items, method=method)
-    return cast(NdarrayTensor, like(from_items(skeleton, tensor), mask))
+    return cast("NdarrayTensor", like(from_items(skeleton, tensor), mask))
 
 
 def tubed_skeleton(
@@ -132,4 +134,4 @@ def tubed_skeleton(
     tubes = backend_for(tensor, backend, method).tubed_skeleton(
         items, radius=radius, per_class=per_class, method=method
     )
-    return cast(NdarrayTensor, like(from_items(tubes, tensor), label, same_dtype=True))
+    return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import cast
+
+import torch
 from monai.config import NdarrayOrTensor
 from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
+from torch import Tensor
 
 from monai_topoloss._checks.labels import check_one_map
 from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_option
-from monai_topoloss._checks.tensors import check_channel_first, check_same_shape
+from monai_topoloss._checks.tensors import (
+    check_channel_first,
+    check_same_device,
+    check_same_shape,
+    check_tensor,
+    like,
+)
 from monai_topoloss.backends import BACKENDS
-from monai_topoloss.topology import critical_components, skeletonize, tubed_skeleton
+from monai_topoloss.topology import CriticalComponentsResult, critical_components, skeletonize, tubed_skeleton
+from monai_topoloss.topology._classes import split_classes
 from monai_topoloss.topology.skeleton import RADIUS
 
 __all__ = ["CriticalComponents", "Skeletonize", "TubedSkeletonize"]
@@ -131,15 +141,16 @@ class TubedSkeletonize(Transform):
 
 
 class CriticalComponents(Transform):
-    """Show where a prediction splits or merges objects: two maps of errors, to look at or to save.
+    """Show where a prediction splits or merges objects: two maps of errors, to look at or to save, and their numbers.
 
-    Shapes: ``(C, *spatial)`` to ``(1, *spatial)`` in 2-D and 3-D. One channel is a mask, a map of instance ids, or with
-    ``num_classes`` a map of class ids. Several channels are one mask for each class, and the maps are the union over
-    the classes. NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations.
+    Shapes: ``(C, *spatial)`` to ``(1, *spatial)`` in 2-D and 3-D, or a channel for each class. One channel is a mask,
+    a map of instance ids, or with ``num_classes`` a map of class ids. Several channels are one mask for each class.
+    NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations.
 
     Args:
         num_classes: the one channel holds class ids below this number, the background included.
         include_background: whether channel 0 of several counts.
+        per_class: give the maps a channel for each class that counts. Default: one channel, the union of the classes.
         connectivity: in how many axes at once neighbours may differ. Default: all.
         ignore_index: a value of the label where nothing counts.
         backend: where to compute, ``"auto"`` follows the prediction.
@@ -150,9 +161,9 @@ class CriticalComponents(Transform):
         >>> label[0, 1] = 1
         >>> prediction = label.clone()
         >>> prediction[0, 1, 4] = 0  # breaks the line
-        >>> splits, merges = CriticalComponents()(prediction, label)
-        >>> int(splits.sum()), int(merges.sum())
-        (1, 0)
+        >>> found = CriticalComponents()(prediction, label)
+        >>> int(found.splits.sum()), found.n_splits.tolist(), found.n_merges.tolist()
+        (1, [1], [0])
     """
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
@@ -161,6 +172,7 @@ class CriticalComponents(Transform):
         self,
         num_classes: int | None = None,
         include_background: bool = False,
+        per_class: bool = False,
         connectivity: int | None = None,
         ignore_index: int | None = None,
         backend: str = "auto",
@@ -173,17 +185,21 @@ class CriticalComponents(Transform):
         check_option("backend", backend, BACKENDS)
         self.num_classes = num_classes
         self.include_background = include_background
+        self.per_class = per_class
         self.connectivity = connectivity
         self.ignore_index = ignore_index
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
 
     def __call__(  # type: ignore[override]  # as other transforms of MONAI with two arguments
         self, img: NdarrayOrTensor, label: NdarrayOrTensor
-    ) -> tuple[NdarrayOrTensor, NdarrayOrTensor]:
+    ) -> CriticalComponentsResult:
         """Find the critical components of the prediction ``img``.
 
         Returns:
-            The voxels of splits and those of merges, see `monai_topoloss.topology.critical_components`, as 1 in uint8.
+            ``splits`` and ``merges``: the voxels of splits and those of merges, see
+            `monai_topoloss.topology.critical_components`, as 1 in uint8, of the kind of ``img``. ``n_splits`` and
+            ``n_merges``: how many there are of each class that counts, int64 ``(classes,)``, of ids or a mask
+            ``(1,)``.
 
         Raises:
             TypeError: if ``img`` or ``label`` is no tensor or array of real numbers.
@@ -192,16 +208,26 @@ class CriticalComponents(Transform):
         spatial_dims = check_channel_first("img", img)
         check_same_shape("label", label, img, "img")
         check_one_map("img", img, self.num_classes)
-        if len(img) > 1 and not self.include_background:
-            img, label = img[1:], label[1:]
+        image, truth = check_tensor("img", img), check_tensor("label", label)
+        num_classes, ignore_index = self.num_classes, self.ignore_index
+        if len(image) > 1 and not self.include_background:
+            image, truth = image[1:], truth[1:]
+        if self.per_class and num_classes is not None:
+            check_same_device("label", truth, image)
+            image, truth = split_classes(image[0], truth[0], num_classes, ignore_index, ("img", "label"))
+            num_classes = ignore_index = None
         found = critical_components(
-            img,
-            label,
-            num_classes=self.num_classes,
+            image,
+            truth,
+            num_classes=num_classes,
             connectivity=self.connectivity,
-            ignore_index=self.ignore_index,
+            ignore_index=ignore_index,
             spatial_dims=spatial_dims,
             backend=self.compute_backend,
         )
-        splits, merges = (mask.any(0).reshape(1, *img.shape[1:]) for mask in (found.splits, found.merges))
-        return convert_to_dst_type(splits, img, dtype=np.uint8)[0], convert_to_dst_type(merges, img, dtype=np.uint8)[0]
+        maps = (cast(Tensor, mask) for mask in (found.splits, found.merges))
+        counts = (cast(Tensor, count).flatten() for count in (found.n_splits, found.n_merges))
+        return CriticalComponentsResult(
+            *(like((mask if self.per_class else mask.any(0, keepdim=True)).to(torch.uint8), img) for mask in maps),
+            *(like(count, img, is_image=False) for count in counts),
+        )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
 from monai.transforms import MapTransform
+from torch import Tensor
 
-from monai_topoloss._checks.options import check_postfixes
+from monai_topoloss._checks.keys import check_new_keys, check_prefix, check_two_prefixes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
 
 __all__ = [
-    "MERGES_POSTFIX",
-    "SKELETON_POSTFIX",
-    "SPLITS_POSTFIX",
+    "CRITICAL_PREFIXES",
+    "SKELETON_PREFIX",
     "CriticalComponentsD",
     "CriticalComponentsDict",
     "CriticalComponentsd",
@@ -27,41 +29,74 @@ __all__ = [
     "TubedSkeletonized",
 ]
 
-SKELETON_POSTFIX = "_skeleton"
-SPLITS_POSTFIX, MERGES_POSTFIX = "_splits", "_merges"
+# MONAI takes items whose keys begin with another key and an underscore for that one's metadata.
+SKELETON_PREFIX = "skeleton_"
+CRITICAL_PREFIXES = ("splits_", "merges_")
 
 
 class _Derived(MapTransform):
-    """Save what ``transform`` makes of each key under the key plus a postfix."""
+    """Save what is made of each key under the key with a prefix in front."""
 
-    transform: Callable[[NdarrayOrTensor], NdarrayOrTensor]
-
-    def __init__(self, keys: KeysCollection, postfix: str, allow_missing_keys: bool) -> None:
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.postfix = postfix
+        for key in self.keys:
+            check_new_keys(self._names(key), self.keys)
 
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
+    def _names(self, key: Hashable) -> list[str]:
+        """Return the keys of what is made of a key."""
+        raise NotImplementedError
+
+    def _make(self, item: NdarrayOrTensor, items: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
+        """Return what is made of an item."""
+        raise NotImplementedError
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the new items."""
         items = dict(data)
+        images = [key for key, item in data.items() if isinstance(item, Tensor | np.ndarray)]
         for key in self.key_iterator(items):
-            items[f"{key}{self.postfix}" if self.postfix else key] = self.transform(items[key])
+            names = self._names(key)
+            check_new_keys(names, images)
+            for name, new in zip(names, self._make(items[key], items), strict=True):
+                items[key if name == str(key) else name] = new
         return items
 
 
-class Skeletonized(_Derived):
+class _Skeleton(_Derived):
+    """Save a skeleton of each key."""
+
+    transform: Callable[[NdarrayOrTensor], NdarrayOrTensor]
+
+    def __init__(self, keys: KeysCollection, prefix: str, allow_missing_keys: bool) -> None:
+        self.prefix = check_prefix(prefix)
+        super().__init__(keys, allow_missing_keys)
+
+    def _names(self, key: Hashable) -> list[str]:
+        return [f"{self.prefix}{key}"]
+
+    def _make(self, item: NdarrayOrTensor, _: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
+        return [self.transform(item)]
+
+
+class Skeletonized(_Skeleton):
     """Dictionary version of `Skeletonize`.
 
     Args:
         keys: keys of the masks.
-        postfix: is added to a key to name the skeleton: ``label`` gives ``label_skeleton``. An empty one overwrites.
+        prefix: goes in front of a key to name the skeleton: ``label`` gives ``skeleton_label``. An empty one
+            overwrites.
         method: see `Skeletonize`.
         backend: see `Skeletonize`.
         allow_missing_keys: do not raise if a key is missing.
 
+    Raises:
+        TypeError: if ``prefix`` is no str, and see `Skeletonize`.
+        ValueError: if it makes a name that MONAI takes for metadata, and see `Skeletonize`.
+
     Example:
         >>> import torch
         >>> sorted(Skeletonized(keys="label")({"label": torch.ones(1, 8, 8)}))
-        ['label', 'label_skeleton']
+        ['label', 'skeleton_label']
     """
 
     backend = Skeletonize.backend
@@ -69,21 +104,22 @@ class Skeletonized(_Derived):
     def __init__(
         self,
         keys: KeysCollection,
-        postfix: str = SKELETON_POSTFIX,
+        prefix: str = SKELETON_PREFIX,
         method: str | None = None,
         backend: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, postfix, allow_missing_keys)
+        super().__init__(keys, prefix, allow_missing_keys)
         self.transform = Skeletonize(method=method, backend=backend)
 
 
-class TubedSkeletonized(_Derived):
+class TubedSkeletonized(_Skeleton):
     """Dictionary version of `TubedSkeletonize`, which says where in a ``Compose`` it belongs.
 
     Args:
         keys: keys of the labels.
-        postfix: is added to a key to name the skeleton: ``label`` gives ``label_skeleton``. An empty one overwrites.
+        prefix: goes in front of a key to name the skeleton: ``label`` gives ``skeleton_label``. An empty one
+            overwrites.
         radius: see `TubedSkeletonize`.
         per_class: see `TubedSkeletonize`.
         ignore_index: see `TubedSkeletonize`.
@@ -91,11 +127,15 @@ class TubedSkeletonized(_Derived):
         backend: see `TubedSkeletonize`.
         allow_missing_keys: do not raise if a key is missing.
 
+    Raises:
+        TypeError: if ``prefix`` is no str, and see `TubedSkeletonize`.
+        ValueError: if it makes a name that MONAI takes for metadata, and see `TubedSkeletonize`.
+
     Example:
         >>> import torch
         >>> sample = {"label": torch.ones(1, 8, 8, dtype=torch.uint8)}
         >>> sorted(TubedSkeletonized(keys="label")(sample))
-        ['label', 'label_skeleton']
+        ['label', 'skeleton_label']
     """
 
     backend = TubedSkeletonize.backend
@@ -103,7 +143,7 @@ class TubedSkeletonized(_Derived):
     def __init__(
         self,
         keys: KeysCollection,
-        postfix: str = SKELETON_POSTFIX,
+        prefix: str = SKELETON_PREFIX,
         radius: int = RADIUS,
         per_class: bool = False,
         ignore_index: int | None = None,
@@ -111,32 +151,37 @@ class TubedSkeletonized(_Derived):
         backend: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys, postfix, allow_missing_keys)
+        super().__init__(keys, prefix, allow_missing_keys)
         self.transform = TubedSkeletonize(
             radius=radius, per_class=per_class, ignore_index=ignore_index, method=method, backend=backend
         )
 
 
-class CriticalComponentsd(MapTransform):
-    """Dictionary version of `CriticalComponents`, for postprocessing: ``SaveImaged`` saves what it makes.
+class CriticalComponentsd(_Derived):
+    """Dictionary version of `CriticalComponents`, for postprocessing: ``SaveImaged`` saves the maps that it makes.
 
     Args:
         keys: keys of the predictions, made discrete.
         label_key: key of the label.
-        splits_postfix: is added to a key to name the map of splits: ``pred`` gives ``pred_splits``.
-        merges_postfix: is added to a key to name the map of merges.
+        prefix: two that go in front of a key to name the maps of splits and of merges: ``pred`` gives ``splits_pred``
+            and ``merges_pred``. An empty one overwrites. Their numbers have an ``n_`` more in front: ``n_splits_pred``.
         num_classes: see `CriticalComponents`.
         include_background: see `CriticalComponents`.
+        per_class: see `CriticalComponents`.
         connectivity: see `CriticalComponents`.
         ignore_index: see `CriticalComponents`.
         backend: see `CriticalComponents`.
         allow_missing_keys: do not raise if a key is missing.
 
+    Raises:
+        TypeError: if ``prefix`` is not two of str, and see `CriticalComponents`.
+        ValueError: if they do not differ or make a name that MONAI takes for metadata, and see `CriticalComponents`.
+
     Example:
         >>> import torch
         >>> sample = {"pred": torch.ones(1, 8, 8), "label": torch.zeros(1, 8, 8)}
         >>> sorted(CriticalComponentsd(keys="pred", label_key="label")(sample))
-        ['label', 'pred', 'pred_merges', 'pred_splits']
+        ['label', 'merges_pred', 'n_merges_pred', 'n_splits_pred', 'pred', 'splits_pred']
     """
 
     backend = CriticalComponents.backend
@@ -145,34 +190,33 @@ class CriticalComponentsd(MapTransform):
         self,
         keys: KeysCollection,
         label_key: Hashable = "label",
-        splits_postfix: str = SPLITS_POSTFIX,
-        merges_postfix: str = MERGES_POSTFIX,
+        prefix: Sequence[str] = CRITICAL_PREFIXES,
         num_classes: int | None = None,
         include_background: bool = False,
+        per_class: bool = False,
         connectivity: int | None = None,
         ignore_index: int | None = None,
         backend: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
+        self.prefix = check_two_prefixes(prefix)
         super().__init__(keys, allow_missing_keys)
-        check_postfixes(splits_postfix, merges_postfix)
         self.label_key = label_key
-        self.splits_postfix, self.merges_postfix = splits_postfix, merges_postfix
         self.transform = CriticalComponents(
             num_classes=num_classes,
             include_background=include_background,
+            per_class=per_class,
             connectivity=connectivity,
             ignore_index=ignore_index,
             backend=backend,
         )
 
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Return a copy of ``data`` with the new items."""
-        items = dict(data)
-        for key in self.key_iterator(items):
-            splits, merges = self.transform(items[key], items[self.label_key])
-            items[f"{key}{self.splits_postfix}"], items[f"{key}{self.merges_postfix}"] = splits, merges
-        return items
+    def _names(self, key: Hashable) -> list[str]:
+        maps = [f"{prefix}{key}" for prefix in self.prefix]
+        return [*maps, *(f"n_{name}" for name in maps)]
+
+    def _make(self, item: NdarrayOrTensor, items: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
+        return self.transform(item, items[self.label_key])
 
 
 CriticalComponentsD = CriticalComponentsDict = CriticalComponentsd

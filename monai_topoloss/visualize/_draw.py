@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from monai.transforms.utils import distance_transform_edt
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from monai_topoloss._checks.options import check_int
-from monai_topoloss._checks.pictures import check_image_of, check_slice
-from monai_topoloss._checks.tensors import check_finite, check_tensor
+from monai_topoloss.visualize._views import Voxel
 
 # Of the palette of Okabe and Ito, which people who see few colours can tell apart.
 LABEL = (0, 158, 115)  # bluish green
@@ -26,6 +23,7 @@ SKELETON = (213, 94, 0)
 TUBE = (230, 159, 0)  # orange
 
 Colour = tuple[int, int, int]
+Scale = tuple[int, int]  # pixels that a voxel is high and wide
 Canvas = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -33,54 +31,27 @@ _LONGEST_SIDE = 1200  # pixels that an overlay has at least
 _DARKEST, _BRIGHTEST = 20, 190  # of the image, which leaves room for marks at both ends
 
 
-class View(NamedTuple):
-    """How to look at an image: a volume in a slice, or as maximum along an axis."""
+def choose_scale(scale: int | None, shape: tuple[int, ...], voxel: Voxel) -> Scale:
+    """Return how many pixels a voxel is high and wide: as asked for, or such that the picture is not small.
 
-    axis: int
-    place: int | None  # of the slice
-
-    def of(self, array: Tensor) -> NDArray[Any]:
-        """Return the two-dimensional view of an image or volume."""
-        if array.ndim == 3:
-            array = array.amax(self.axis) if self.place is None else array.select(self.axis, self.place)
-        result: NDArray[Any] = array.numpy(force=True)
-        return result
-
-
-def view_of(shape: tuple[int, ...], axis: int, index: int | None) -> View:
-    """Return how to look at an image or volume of that shape."""
-    check_slice(shape, axis, index)
-    return View(axis, index)
+    Along its shorter side it is ``scale`` pixels, along the other in proportion.
+    """
+    ratios = [side / min(voxel) for side in voxel]
+    if scale is None:
+        scale = math.ceil(
+            _LONGEST_SIDE / max(1, *(length * ratio for length, ratio in zip(shape, ratios, strict=True)))
+        )
+    check_int("scale", scale, minimum=1)
+    height, width = (round(scale * ratio) for ratio in ratios)
+    return height, width
 
 
-def choose_scale(scale: int | None, shape: tuple[int, ...]) -> int:
-    """Return how many pixels a voxel is wide: as asked for, or such that the picture is not small."""
-    if scale is not None:
-        check_int("scale", scale, minimum=1)
-        return scale
-    return math.ceil(_LONGEST_SIDE / max(1, *shape))
-
-
-def make_grey(image: Any, shape: tuple[int, ...], view: View) -> NDArray[np.float32]:
-    """Return a view of an image, (*spatial) or (C, *spatial), with values from 0 to 1; without an image of 0."""
-    if image is None:
-        return np.zeros(view.of(torch.zeros(shape)).shape, np.float32)
-    tensor = check_tensor("image", image).float()
-    check_finite("image", tensor)
-    check_image_of(tensor, shape)
-    if tensor.ndim == len(shape) + 1:
-        tensor = tensor.mean(0)  # colours would compete with the marks
-    grey = view.of(tensor)
-    low, high = np.percentile(grey, (0.5, 99.5)) if grey.size else (0, 0)
-    return np.clip((grey - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
-
-
-def enlarge(array: NDArray[Any], scale: int) -> NDArray[Any]:
+def enlarge(array: NDArray[Any], scale: Scale) -> NDArray[Any]:
     """Repeat each pixel along both axes."""
-    return array.repeat(scale, axis=0).repeat(scale, axis=1)
+    return array.repeat(scale[0], axis=0).repeat(scale[1], axis=1)
 
 
-def canvas_of(grey: NDArray[np.float32], scale: int) -> Canvas:
+def canvas_of(grey: NDArray[np.float32], scale: Scale) -> Canvas:
     """Return a canvas with an image on it."""
     levels = _DARKEST + (_BRIGHTEST - _DARKEST) * enlarge(grey, scale)
     return np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2)
@@ -109,6 +80,23 @@ def outer_contour(ids: NDArray[Any], width: int) -> Mask:
     return inner_contour((ids == 0).astype(np.uint8), width)
 
 
+def seams(ids: NDArray[Any], width: int) -> Mask:
+    """Return lines of that width between objects that touch, on one side of where they do."""
+    seam = np.zeros(ids.shape, np.bool_)
+    for axis in (0, 1):
+        along, found = np.moveaxis(ids, axis, 0), np.moveaxis(seam, axis, 0)
+        for step in range(1, width + 1):
+            here, there = along[step:], along[:-step]
+            found[step:] |= (here != there) & (here != 0) & (there != 0)
+    return seam
+
+
+def stripes(shape: tuple[int, ...], width: int) -> Mask:
+    """Return every other of diagonal stripes of that width."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((rows + columns) // width % 2 == 0)
+
+
 def ring(mask: Mask, distance: float, width: float) -> Mask:
     """Return the line around a mask at a distance."""
     if not mask.any():
@@ -118,9 +106,14 @@ def ring(mask: Mask, distance: float, width: float) -> Mask:
 
 
 def add_legend(canvas: Canvas, entries: Sequence[tuple[Colour, str]]) -> Canvas:
-    """Return a canvas with a strip below that says what colours mean, in as many lines as it takes."""
+    """Return a canvas with a strip below that says what colours mean, in as many lines as it takes.
+
+    A canvas that is narrower than an entry gets wider.
+    """
     size = max(12, canvas.shape[1] // 60)
     font = ImageFont.load_default(size)
+    widest = max(math.ceil(font.getlength(text)) for _, text in entries) + 3 * size
+    canvas = np.pad(canvas, ((0, 0), (0, max(0, widest - canvas.shape[1])), (0, 0)))
     place, line, placed = size // 2, 0, []
     for colour, text in entries:
         width = 2 * size + int(font.getlength(text))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from monai.config import NdarrayTensor
 from numpy.typing import NDArray
-from torch import Tensor
 
-from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor
-from monai_topoloss.topology import critical_components, skeletonize, tubed_skeleton
+from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_one_image
+from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor
+from monai_topoloss.topology import skeletonize, tubed_skeleton
 from monai_topoloss.visualize._draw import (
     LABEL,
     MERGE,
@@ -22,84 +23,74 @@ from monai_topoloss.visualize._draw import (
     Canvas,
     Colour,
     Mask,
+    Scale,
     add_legend,
     canvas_of,
     choose_scale,
     enlarge,
     fill,
     inner_contour,
-    make_grey,
     outer_contour,
     ring,
-    view_of,
+    seams,
+    stripes,
 )
+from monai_topoloss.visualize._objects import Objects, find_objects
+from monai_topoloss.visualize._views import View, make_grey, spacing_of, views_of
 
 __all__ = ["critical_overlay", "skeleton_overlay"]
 
 
 class Scene(NamedTuple):
-    """Two-dimensional views of all that an overlay shows, and how many splits and merges the whole image has."""
+    """Two-dimensional views of all that an overlay shows."""
 
     grey: NDArray[np.float32]
     prediction: NDArray[Any]
     label: NDArray[Any]
     splits: Mask
     merges: Mask
-    n_splits: int
-    n_merges: int
-
-    def describe(self) -> tuple[tuple[Colour, str], ...]:
-        """Return what the colours mean, with numbers."""
-        return (
-            (LABEL, "label"),
-            (PREDICTION, "prediction"),
-            (SPLIT, f"{self.n_splits} split{'s' * (self.n_splits != 1)}"),
-            (MERGE, f"{self.n_merges} merge{'s' * (self.n_merges != 1)}"),
-        )
 
     def crop(self, rows: slice, columns: slice) -> Scene:
         """Return a part of the views."""
-        return self._replace(
-            grey=self.grey[rows, columns],
-            prediction=self.prediction[rows, columns],
-            label=self.label[rows, columns],
-            splits=self.splits[rows, columns],
-            merges=self.merges[rows, columns],
-        )
+        return Scene._make(array[rows, columns] for array in self)
 
 
-def make_scene(
-    prediction: Any, label: Any, image: Any, *, connectivity: int | None, axis: int, index: int | None, backend: str
-) -> Scene:
-    """Check the arguments of an overlay, and find what there is to show."""
-    found_ids, true_ids = check_tensor("prediction", prediction), check_tensor("label", label)
-    check_spatial_dims("prediction", found_ids, None)
-    check_same_shape("label", true_ids, found_ids, "prediction")
-    check_same_device("label", true_ids, found_ids)
-    for name, ids in (("prediction", found_ids), ("label", true_ids)):
-        check_class_ids(name, ids)
-    shape = tuple(found_ids.shape)
-    view = view_of(shape, axis, index)
-    grey = make_grey(image, shape, view)
-    critical = critical_components(found_ids, true_ids, connectivity=connectivity, backend=backend)
-    splits, merges = (view.of(cast(Tensor, mask)) for mask in (critical.splits, critical.merges))
-    counts = int(critical.n_splits), int(critical.n_merges)
-    return Scene(grey, view.of(found_ids), view.of(true_ids), splits, merges, *counts)
+def make_scene(objects: Objects, grey: NDArray[np.float32], view: View) -> Scene:
+    """Look at objects and their mistakes."""
+    images = (objects.prediction, objects.label, objects.splits, objects.merges)
+    return Scene(grey, *(view.of(image) for image in images))
 
 
-def draw_scene(scene: Scene, scale: int, *, with_rings: bool) -> Canvas:
-    """Draw contours, splits and merges, and rings around these."""
+def draw_scene(scene: Scene, scale: Scale, *, with_rings: bool) -> Canvas:
+    """Draw contours, splits and merges, striped where a place is both, and rings around these."""
     canvas = canvas_of(scene.grey, scale)
-    width = max(1, round(scale / 4))
+    width = max(1, round(min(scale) / 4))
     fill(canvas, inner_contour(enlarge(scene.label, scale), width), LABEL)
-    fill(canvas, outer_contour(enlarge(scene.prediction, scale), width), PREDICTION)
-    for critical, colour in ((scene.splits, SPLIT), (scene.merges, MERGE)):
-        mask = enlarge(critical, scale)
+    prediction = enlarge(scene.prediction, scale)
+    fill(canvas, outer_contour(prediction, width), PREDICTION)
+    if min(scale) > 1:  # or the seam would hide that of the label, which is as wide on both sides
+        fill(canvas, seams(prediction, width), PREDICTION)
+    splits, merges = enlarge(scene.splits, scale), enlarge(scene.merges, scale)
+    line = max(canvas.shape) / 400
+    for mask, colour in ((splits, SPLIT), (merges, MERGE)):
         fill(canvas, mask, colour)
         if with_rings:
-            line = max(canvas.shape) / 400
             fill(canvas, ring(mask, 3 * line, line), colour)
+    fill(canvas, splits & merges & stripes(splits.shape, 2 * width), SPLIT)
     return canvas
+
+
+def describe(*objects: Objects) -> tuple[tuple[Colour, str], ...]:
+    """Return what the colours mean, with numbers where all objects are of one picture."""
+    texts = "splits", "merges"
+    if len(objects) == 1:
+        texts = count("split", objects[0].n_splits), count("merge", objects[0].n_merges)
+    return (LABEL, "label"), (PREDICTION, "prediction"), (SPLIT, texts[0]), (MERGE, texts[1])
+
+
+def count(thing: str, number: int) -> str:
+    """Return a number of things in words."""
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def critical_overlay(
@@ -107,7 +98,10 @@ def critical_overlay(
     label: NdarrayTensor,
     image: NdarrayTensor | None = None,
     *,
+    num_classes: int | None = None,
     connectivity: int | None = None,
+    spatial_dims: int | None = None,
+    spacing: float | Sequence[float] | None = None,
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
@@ -117,28 +111,39 @@ def critical_overlay(
     """Draw where a prediction splits and merges objects of a label.
 
     The label is outlined from within in green, the prediction from outside in yellow. Mistakes that split objects are
-    vermilion, those that merge them sky blue, both with a ring around; other mistakes show between the outlines.
-    `plot_critical` adds close-ups.
+    vermilion, those that merge them sky blue, both with a ring around, and striped what is both; other mistakes show
+    between the outlines.
+    Objects that touch but have different ids have an outline each; yellow beside green is where both agree.
+    `plot_critical` adds close-ups, and shows each class on its own.
 
     Args:
         prediction: mask or map of objects' ids, ``(*spatial)`` in 2-D or 3-D; 0 is background.
         label: likewise and of the same shape.
         image: what was segmented, ``(*spatial)`` or ``(C, *spatial)``; shown in grey. Default: black.
+        num_classes: ids are classes below this number, the background included, and no objects. Splits and merges are
+            those of all classes.
         connectivity: see `monai_topoloss.topology.critical_components`.
+        spatial_dims: how many axes there are, 2 or 3. Default: as many as there are, with a warning where that looks
+            like an image with channels.
+        spacing: size of voxels along each axis, or of all; pixels are drawn in proportion. Default: as a MetaTensor's
+            affine says, else the same along all axes.
         axis: along which a volume is looked at.
         index: which slice of a volume to show. Default: the maximum along the axis. Splits and merges are those of the
             whole volume.
-        scale: how many pixels a voxel is wide. Default: so many that the picture has 1200 or more along a side.
+        scale: how many pixels a voxel is wide along its shorter side. Default: so many that the picture has 1200 or
+            more along a side.
         legend: add a strip below that says what the colours mean, and how many splits and merges there are.
         backend: where to compute, ``"auto"`` follows the prediction.
 
     Returns:
-        The picture, uint8 ``(height * scale, width * scale, 3)``, with a legend higher.
+        The picture, uint8 ``(height * scale, width * scale, 3)``, in proportion to ``spacing``; with a legend higher,
+        and as wide as its text at least.
 
     Raises:
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
-        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, ids are negative or no whole numbers,
-            ``image`` holds NaN or infinity, or ``axis``, ``index``, ``scale`` or ``connectivity`` is out of range.
+        ValueError: if shapes or devices differ, there are channels or the rank is not 2-D or 3-D, ids are negative, too
+            high or no whole numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, or ``axis``,
+            ``index``, ``scale`` or ``connectivity`` is out of range.
 
     Example:
         >>> import numpy as np
@@ -150,9 +155,21 @@ def critical_overlay(
         >>> picture.shape, picture[25, 45].tolist()
         ((50, 90, 3), [213, 94, 0])
     """
-    scene = make_scene(prediction, label, image, connectivity=connectivity, axis=axis, index=index, backend=backend)
-    canvas = draw_scene(scene, choose_scale(scale, scene.label.shape), with_rings=True)
-    return add_legend(canvas, scene.describe()) if legend else canvas
+    check_int("axis", axis)
+    objects = find_objects(
+        prediction,
+        label,
+        num_classes=num_classes,
+        spatial_dims=spatial_dims,
+        connectivity=connectivity,
+        backend=backend,
+    )
+    shape = tuple(objects.label.shape)
+    (view,) = views_of(shape, axis, index)
+    voxel = view.across(spacing_of(spacing, len(shape), prediction, label, image))
+    scene = make_scene(objects, make_grey(image, shape, view), view)
+    canvas = draw_scene(scene, choose_scale(scale, scene.label.shape, voxel), with_rings=True)
+    return add_legend(canvas, describe(objects)) if legend else canvas
 
 
 def skeleton_overlay(
@@ -161,6 +178,8 @@ def skeleton_overlay(
     *,
     radius: int = 0,
     method: str | None = None,
+    spatial_dims: int | None = None,
+    spacing: float | Sequence[float] | None = None,
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
@@ -176,19 +195,22 @@ def skeleton_overlay(
         image: what was segmented, ``(*spatial)`` or ``(C, *spatial)``; shown in grey. Default: black.
         radius: of the tube, in voxels; 0 shows the bare skeleton.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        spatial_dims: see `critical_overlay`.
+        spacing: see `critical_overlay`.
         axis: along which a volume is looked at.
         index: which slice of a volume to show. Default: the maximum along the axis.
-        scale: how many pixels a voxel is wide. Default: so many that the picture has 1200 or more along a side.
+        scale: see `critical_overlay`.
         legend: add a strip below that says what the colours mean.
         backend: where to compute, ``"auto"`` follows the label.
 
     Returns:
-        The picture, uint8 ``(height * scale, width * scale, 3)``, with a legend higher.
+        The picture, see `critical_overlay`.
 
     Raises:
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
-        ValueError: if shapes differ, the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``image`` holds
-            NaN or infinity, or ``radius``, ``method``, ``axis``, ``index`` or ``scale`` is out of range.
+        ValueError: if shapes differ, there are channels or the rank is not 2-D or 3-D, ids are negative or no whole
+            numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, or ``radius``, ``method``, ``axis``,
+            ``index`` or ``scale`` is out of range.
 
     Example:
         >>> import numpy as np
@@ -197,17 +219,23 @@ def skeleton_overlay(
         >>> skeleton_overlay(bar, scale=4).shape
         (20, 36, 3)
     """
+    check_int("axis", axis)
     ids = check_tensor("label", label)
-    check_spatial_dims("label", ids, None)
+    check_one_image("label", ids, spatial_dims)
+    options: dict[str, Any] = {
+        "method": method,
+        "spatial_dims": check_spatial_dims("label", ids, spatial_dims),
+        "backend": backend,
+    }
     shape = tuple(ids.shape)
-    view = view_of(shape, axis, index)
-    tube = tubed_skeleton(ids, radius=radius, method=method, backend=backend)
-    skeleton = skeletonize(ids, method=method, backend=backend)
+    (view,) = views_of(shape, axis, index)
+    tube = tubed_skeleton(ids, radius=radius, **options)
+    skeleton = skeletonize(ids, **options)
     flat = view.of(ids)
-    scale = choose_scale(scale, flat.shape)
-    canvas = canvas_of(make_grey(image, shape, view), scale)
-    fill(canvas, inner_contour(enlarge(flat, scale), max(1, round(scale / 4))), LABEL)
-    fill(canvas, enlarge(view.of(tube) != 0, scale), TUBE, opacity=0.6)
-    fill(canvas, enlarge(view.of(skeleton), scale), SKELETON)
+    pixels = choose_scale(scale, flat.shape, view.across(spacing_of(spacing, len(shape), label, image)))
+    canvas = canvas_of(make_grey(image, shape, view), pixels)
+    fill(canvas, inner_contour(enlarge(flat, pixels), max(1, round(min(pixels) / 4))), LABEL)
+    fill(canvas, enlarge(view.of(tube) != 0, pixels), TUBE, opacity=0.6)
+    fill(canvas, enlarge(view.of(skeleton), pixels), SKELETON)
     tube_entry = [(TUBE, f"tube of radius {radius}")] if radius else []
     return add_legend(canvas, [(LABEL, "label"), (SKELETON, "skeleton"), *tube_entry]) if legend else canvas

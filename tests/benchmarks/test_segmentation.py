@@ -144,10 +144,10 @@ def test_image_label_and_skeleton_are_turned_together(code, root):
 def test_patches_are_those_of_the_image_label_and_skeleton(make_run):
     for batch in make_run("dice_ce").load_epoch():
         assert batch["image"].shape == (2, 3, 32, 32)
-        assert batch["label"].shape == batch["label_skeleton"].shape == (2, 1, 32, 32)
+        assert batch["label"].shape == batch["skeleton_label"].shape == (2, 1, 32, 32)
         assert set(batch["label"].unique().tolist()) <= {0, 1}
-        assert ((batch["label_skeleton"] == 0) | (batch["label_skeleton"] == batch["label"])).all()
-        assert batch["label_skeleton"].any()
+        assert ((batch["skeleton_label"] == 0) | (batch["skeleton_label"] == batch["label"])).all()
+        assert batch["skeleton_label"].any()
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -155,7 +155,7 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     run = make_run(arm)
     run.set_weights(run.epochs)
     batch = next(iter(run.load_epoch()))
-    label, skeleton = batch["label"], batch["label_skeleton"]
+    label, skeleton = batch["label"], batch["skeleton_label"]
     logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
     found = run.loss(logits, (label, skeleton) if run.uses_skeleton else label)
     get = run.parser.get_parsed_content
@@ -168,10 +168,10 @@ def test_losses_are_what_the_titles_say(make_run, arm):
         recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
         expected = expected + get("lambda_recall") * recall
     if arm == "supervoxel_added":
-        expected = expected + 20 * SupervoxelLoss(softmax=True, alpha=1, beta=0.5)(logits, label)
+        expected = expected + 20 * SupervoxelLoss(to_onehot_y=True, softmax=True, alpha=1, beta=0.5)(logits, label)
     elif "supervoxel" in arm:  # instead of the cross entropy
         cross_entropy = torch.nn.functional.cross_entropy(logits, label[:, 0].long())
-        supervoxel = SupervoxelLoss(softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
+        supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True, alpha=get("alpha"), beta=get("beta"))(logits, label)
         assert abs(supervoxel - cross_entropy) > 1e-3
         expected = expected + supervoxel - cross_entropy
     torch.testing.assert_close(found, expected)
@@ -181,7 +181,7 @@ def test_losses_are_what_the_titles_say(make_run, arm):
 def test_scheduled_losses_start_later(make_run, arm):
     run = make_run(arm)
     batch = next(iter(run.load_epoch()))
-    target = (batch["label"], batch["label_skeleton"]) if run.uses_skeleton else batch["label"]
+    target = (batch["label"], batch["skeleton_label"]) if run.uses_skeleton else batch["label"]
     logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0))
     values = []
     for epoch in range(1, run.epochs + 1):

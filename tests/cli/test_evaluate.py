@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 import struct
 import zlib
 
@@ -8,11 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
-import torch
 from monai.metrics import compute_dice
 from PIL import Image
 
-from monai_topoloss.cli import main
+from monai_topoloss.cli import evaluate, main
+from monai_topoloss.cli.cases import evaluate_case
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
     compute_betti_error,
@@ -20,37 +22,7 @@ from monai_topoloss.metrics import (
     compute_critical_error,
     compute_variation_of_information,
 )
-
-AFFINE = np.diag([0.5, 0.5, 2.0, 1.0])
-
-
-def save(path, array, affine=AFFINE):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.name.endswith(".nii.gz"):
-        nib.save(nib.Nifti1Image(array, affine), path)
-    elif path.suffix == ".tif":
-        tifffile.imwrite(path, array)
-    else:
-        Image.fromarray(array).save(path)
-
-
-def make_masks(shape=(40, 50), seed=0):
-    pred, label = np.random.default_rng(seed).random((2, *shape)) < 0.3
-    return pred.astype(np.uint8), label.astype(np.uint8)
-
-
-def run(tmp_path, *options):
-    """Evaluate two folders; return the exit status and the rows of the CSV file."""
-    out = tmp_path / "out.csv"
-    status = main(
-        ["evaluate", "--pred", f"{tmp_path}/pred", "--label", f"{tmp_path}/label", "--csv", f"{out}", *options]
-    )
-    with out.open(newline="") as file:
-        return status, list(csv.DictReader(file))
-
-
-def as_batch(*arrays):
-    return [torch.from_numpy(np.ascontiguousarray(array))[None, None].float() for array in arrays]
+from tests.cli.runs import AFFINE, as_batch, make_masks, run, run_all, save
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".nii.gz"])
@@ -79,16 +51,18 @@ def test_values_are_those_of_the_functions(tmp_path, suffix, capsys):
             "are": compute_adapted_rand_error(*batch),
         }
     names = list(expected["a"])
-    status, rows = run(tmp_path, "--metrics", *names)
+    status, rows = run_all(tmp_path, "--metrics", *names)
     assert status == 0
-    assert [row["case"] for row in rows] == ["a", "b"]
-    for row in rows:
-        assert list(row) == ["case", *names, "error"]
+    assert [row["case"] for row in rows] == ["a", "b", "mean", "sd"]
+    values = np.array([[expected[case][name].item() for name in names] for case in ("a", "b")])
+    for row, means in zip(rows[2:], (values.mean(axis=0), values.std(axis=0)), strict=True):
+        assert [float(row[name]) for name in names] == pytest.approx(means.tolist(), abs=1e-6)
+    for row in rows[:2]:
+        assert list(row) == ["case", *names, "note", "error"]
         for name in names:
             assert float(row[name]) == pytest.approx(expected[row["case"]][name].item(), abs=1e-6), name
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["case", *names]
-    values = np.array([[expected[case][name].item() for name in names] for case in ("a", "b")])
     assert lines[-2].split()[0] == "mean"
     assert [float(x) for x in lines[-2].split()[1:]] == pytest.approx(values.mean(axis=0).tolist(), abs=1e-4)
     assert [float(x) for x in lines[-1].split()[1:]] == pytest.approx(values.std(axis=0).tolist(), abs=1e-4)
@@ -107,9 +81,11 @@ def test_two_files_of_different_formats(tmp_path, capsys):
     assert not capsys.readouterr().err
     batch = as_batch(pred.T, label.T)
     assert float(row["splits"]) == compute_critical_error(*batch, connectivity=1)
-    assert float(row["betti2"]) == pytest.approx(
-        compute_betti_error(*batch, kind=2, connectivity=1, patch_size=5).item(), rel=1e-6
-    )
+    for name, kind in (("betti2", 2), ("betti", "sum")):
+        value = compute_betti_error(*batch, kind=kind, connectivity=1, patch_size=5).item()
+        assert float(row[name]) == pytest.approx(value, rel=1e-6)
+    assert value != compute_betti_error(*batch, connectivity=1)
+    assert value != compute_betti_error(*batch, patch_size=5)
 
 
 def test_classes(tmp_path, capsys):
@@ -141,7 +117,7 @@ def test_instances(tmp_path):
     batch = as_batch(pred, label)
     assert float(rows[0]["voi"]) == pytest.approx(compute_variation_of_information(*batch, instances=True).item())
     assert float(rows[0]["are"]) == pytest.approx(compute_adapted_rand_error(*batch, instances=True).item())
-    assert float(rows[0]["dice"]) == pytest.approx(compute_dice(*as_batch(pred > 0, label > 0)).item())
+    assert float(rows[0]["dice(mask)"]) == pytest.approx(compute_dice(*as_batch(pred > 0, label > 0)).item())
 
 
 def test_failures_cost_no_other_case(tmp_path, capsys):
@@ -162,7 +138,7 @@ def test_failures_cost_no_other_case(tmp_path, capsys):
     errors = {row["case"]: row["error"] for row in rows}
     assert errors.pop("good") == ""
     patterns = {
-        "shape": "Expected `prediction` of the shape of `label`, (40, 50), got (39, 50)",
+        "shape": "Expected the prediction in the shape of the label, (40, 50), got (39, 50)",
         "broken": "",
         "colours": "got shape (40, 50, 1, 2)",
         "probabilities": "a prediction has to be made discrete first",
@@ -179,12 +155,257 @@ def test_failures_cost_no_other_case(tmp_path, capsys):
     assert "good" in output.out
 
 
-def test_different_affines_are_mentioned(tmp_path, capsys):
-    pred, label = make_masks((5, 6, 7))
-    save(tmp_path / "pred" / "a.nii.gz", pred, np.eye(4))
-    save(tmp_path / "label" / "a.nii.gz", label)
-    assert run(tmp_path)[0] == 0
-    assert "warning: a: prediction and label have different affines" in capsys.readouterr().err
+SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
+
+
+def test_class_maps_scored_as_masks_are_mentioned(tmp_path, capsys):
+    """Classes 1 and 2 swapped: as masks, prediction and label are the same."""
+    label = np.random.default_rng(0).integers(0, 3, (20, 21), dtype=np.uint8)
+    swapped = np.array([0, 2, 1], np.uint8)[label]
+    pairs = {
+        "both": (swapped, label),
+        "prediction": (swapped, label > 0),
+        "label": (swapped > 0, label),
+        "masks": (swapped > 0, 255 * (label > 0)),
+        "one": (1 * (swapped > 0), 7 * (label > 0)),
+        "float": (swapped.astype(np.float32), label),
+    }
+    for name, pair in pairs.items():
+        for kind, array in zip(("pred", "label"), pair, strict=True):
+            dtype = np.float32 if array.dtype == np.float32 else np.uint8
+            save(tmp_path / kind / f"{name}.nii.gz", array.astype(dtype))
+    status, rows = run(tmp_path, "--metrics", "dice", "betti")
+    output = capsys.readouterr()
+    assert status == 0
+    several = {"both", "prediction", "label", "float"}
+    for row in rows:
+        assert row["dice"] == "1.0"
+        assert row["note"] == (SEVERAL if row["case"] in several else "")
+        assert (f"warning: {row['case']}: {SEVERAL}" in output.err) == (row["case"] in several)
+    lines = {line.split()[0]: line for line in output.out.splitlines()}
+    assert lines["case"].split() == ["case", "dice", "betti", "note"]
+    assert {name for name in pairs if lines[name].endswith(SEVERAL)} == several
+    for options in (["--num-classes", "8"], ["--instances"]):
+        for kind in ("pred", "label"):
+            (tmp_path / kind / "masks.nii.gz").unlink(missing_ok=True)
+        assert {row["note"] for row in run(tmp_path, *options)[1]} == {""}
+        assert SEVERAL not in capsys.readouterr().err
+
+
+def test_with_instances_columns_say_what_sees_masks(tmp_path, capsys):
+    pred, label = np.random.default_rng(0).integers(0, 30, (2, 20, 21), dtype=np.uint8)
+    save(tmp_path / "pred" / "a.png", pred)
+    save(tmp_path / "label" / "a.png", label)
+    names = ["are", "dice", "cldice", "tprec", "betti", "euler", "splits", "merges", "voi", "voi_split", "voi_merge"]
+    columns = [name if name in ("are", "voi", "voi_split", "voi_merge") else f"{name}(mask)" for name in names]
+    assert list(run(tmp_path, "--instances", "--metrics", *names)[1][0]) == ["case", *columns, "note", "error"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["case", *columns]
+    assert "." not in lines[2].split()[1 + names.index("splits")]  # a whole number
+    assert list(run(tmp_path, "--instances")[1][0])[1:-2] == ["voi", "voi_split", "voi_merge", "are"]
+
+
+def test_means_say_how_many_cases_they_are_of(tmp_path, capsys):
+    pred, label = make_masks()
+    for name in "abcd":
+        save(tmp_path / "pred" / f"{name}.nii.gz", pred)
+        save(tmp_path / "label" / f"{name}.nii.gz", label)
+    save(tmp_path / "pred" / "b.nii.gz", pred[1:])
+    (tmp_path / "label" / "c.nii.gz").unlink()
+    status, rows = run_all(tmp_path, "--metrics", "dice")
+    assert status == 1
+    assert [row["case"] for row in rows] == ["c", "a", "b", "d", "mean", "sd"]
+    assert rows[-2]["note"] == "of 2 cases, 2 failed"
+    assert float(rows[-2]["dice"]) == float(rows[1]["dice"])
+    assert float(rows[-1]["dice"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].split(maxsplit=2) == ["mean", f"{float(rows[1]['dice']):.4f}", "of 2 cases, 2 failed"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_names_that_are_no_text(tmp_path, jobs, capsys):
+    """File names are bytes, and may hold anything."""
+    pred, label = make_masks()
+    name = b"=1\x1b[2J\n\xff"
+    for kind, mask in (("pred", pred), ("label", label)):
+        for case in (name, b"+b"):
+            save(tmp_path / kind / f"{os.fsdecode(case)}.png", mask)
+    save(tmp_path / "pred" / f"{os.fsdecode(b'-alone' + name)}.png", pred)
+    status, rows = run(tmp_path, "--metrics", "dice", "--jobs", jobs)
+    assert status == 1
+    assert [row["case"] for row in rows] == ["'-alone=1\\x1b[2J\\n\\udcff", "'+b", "'=1\\x1b[2J\\n\\udcff"]
+    output = capsys.readouterr()
+    assert "\x1b" not in output.out + output.err
+    assert "=1\\x1b[2J\\n\\udcff" in output.out
+    assert "error: -alone=1\\x1b[2J\\n\\udcff" in output.err
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "no negative ids, got -1; to leave these voxels"),
+        (lambda pred, label: (pred, label - 2.0 * (label > 0)), [], "these voxels out, pass --ignore-index -1"),
+        (lambda pred, label: (-1.0 * pred, label), [], "Expected the prediction to hold no negative ids, got -1."),
+        (
+            lambda pred, label: (pred, np.where(label, np.nan, 0)),
+            [],
+            "the label to hold whole numbers, got NaN",
+        ),
+        (
+            lambda pred, label: (np.where(pred, np.inf, 0), label),
+            [],
+            "the prediction to hold whole numbers, got NaN",
+        ),
+        (lambda pred, label: (pred, 0.5 * label), [], "resample labels by the nearest neighbour"),
+        (lambda pred, label: (0.5 * pred, label), [], "a prediction has to be made discrete first, by a threshold"),
+        (lambda pred, label: (5 * pred, label), ["--num-classes", "3"], "ids below 3, which is --num-classes, got 5."),
+        (lambda pred, label: (pred, 5 * label), ["--num-classes", "3"], "got 5; to leave these voxels out, pass"),
+        (lambda pred, label: (pred, label), ["--connectivity", "3"], "Expected --connectivity from 1 to 2"),
+        (lambda pred, label: (np.stack([pred] * 2, -1)[:, :, None], label), [], "got shape (40, 50, 1, 2)"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".nii.gz"])
+def test_messages_speak_of_options(tmp_path, change, options, message, suffix):
+    """Arguments of functions are nothing that somebody at the command line knows."""
+    pred, label = change(*make_masks())
+    for kind, array in (("pred", pred), ("label", label)):
+        save(tmp_path / kind / f"a{suffix}", array.astype(np.uint8 if array.dtype.kind in "iu" else np.float32))
+    status, rows = run(tmp_path, *options)
+    assert status == 1
+    assert message in rows[0]["error"]
+    assert "`" not in rows[0]["error"]
+    assert "ignore_index" not in rows[0]["error"]
+
+
+OF_ALL = ["dice", "cldice", "tprec", "tsens", "betti", "euler", "splits", "merges", "voi", "are"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".nii.gz"])
+def test_ignored_voxels_count_for_nothing(tmp_path, suffix):
+    """Whatever the prediction is there; and Dice is that of the other voxels."""
+    pred, label = make_masks()
+    ignored = np.zeros_like(label, bool)
+    ignored[10:17, 5:40] = True
+    label[ignored] = 255
+    other = np.where(ignored, 1 - pred, pred)
+    invalid = np.where(ignored, 255, pred)
+    for name, prediction in (("a", pred), ("b", other), ("c", invalid.astype(np.uint8))):
+        save(tmp_path / "pred" / f"{name}{suffix}", prediction)
+        save(tmp_path / "label" / f"{name}{suffix}", label)
+    status, rows = run(tmp_path, "--ignore-index", "255", "--metrics", *OF_ALL)
+    assert status == 0
+    assert len(rows) == 3
+    for row in rows:
+        assert row["note"] == ""
+        assert [row[name] for name in OF_ALL] == [rows[0][name] for name in OF_ALL]
+    rest = as_batch(pred[None, ~ignored], label[None, ~ignored])
+    assert float(rows[0]["dice"]) == pytest.approx(compute_dice(*rest).item())
+    arrays = (pred, label) if suffix == ".nii.gz" else (pred.T, label.T)
+    assert_ignored(rows[0], as_batch(*arrays), ignore_index=255)
+
+
+def assert_ignored(row, batch, **options):
+    """The values are those of the functions with these options."""
+    expected = {
+        "cldice": compute_centerline_dice(*batch, **options),
+        "tprec": compute_centerline_dice(*batch, score="precision", **options),
+        "tsens": compute_centerline_dice(*batch, score="sensitivity", **options),
+        "betti": compute_betti_error(*batch, **options),
+        "euler": compute_betti_error(*batch, kind="euler", **options),
+        "splits": compute_critical_error(*batch, **options),
+        "merges": compute_critical_error(*batch, kind="merges", **options),
+        "voi": compute_variation_of_information(*batch, **options),
+        "are": compute_adapted_rand_error(*batch, **options),
+    }
+    for name, value in expected.items():
+        assert float(row[name]) == pytest.approx(value.item(), abs=1e-6), name
+
+
+def test_ignored_voxels_of_classes_and_negative_ids(tmp_path):
+    rng = np.random.default_rng(0)
+    pred, label = rng.integers(0, 3, (2, 20, 21)).astype(np.int16)
+    ignored = rng.random(label.shape) < 0.1
+    save(tmp_path / "pred" / "a.nii.gz", pred)
+    save(tmp_path / "label" / "a.nii.gz", np.where(ignored, -1, label).astype(np.int16))
+    status, rows = run(tmp_path, "--num-classes", "3", "--ignore-index", "-1", "--metrics", "dice", "merges")
+    assert status == 0
+    for row in rows:
+        batch = as_batch(*((ids == int(row["class"])) & ~ignored for ids in (pred, label)))
+        assert float(row["dice"]) == pytest.approx(compute_dice(*batch).item())
+        assert float(row["merges"]) == compute_critical_error(*batch, kind="merges")
+
+
+def test_ignored_voxels_of_instances(tmp_path):
+    rng = np.random.default_rng(0)
+    pred, label = rng.integers(0, 9, (2, 20, 21), dtype=np.uint8)
+    save(tmp_path / "pred" / "a.png", pred)
+    save(tmp_path / "label" / "a.png", label)
+    status, rows = run(tmp_path, "--instances", "--ignore-index", "3", "--metrics", "voi", "are", "dice")
+    assert status == 0
+    rest = as_batch(*(ids[None, label != 3] for ids in (pred, label)))
+    assert float(rows[0]["voi"]) == pytest.approx(compute_variation_of_information(*rest, instances=True).item())
+    assert float(rows[0]["are"]) == pytest.approx(compute_adapted_rand_error(*rest, instances=True).item())
+    assert float(rows[0]["dice(mask)"]) == pytest.approx(compute_dice(*(ids != 0 for ids in rest)).item())
+
+
+def test_an_ignored_value_that_no_file_can_hold(tmp_path):
+    pred, label = make_masks()
+    save(tmp_path / "pred" / "a.png", pred)
+    save(tmp_path / "label" / "a.png", label)
+    rows = [run(tmp_path, *options)[1] for options in ([], ["--ignore-index", "-1"], ["--ignore-index", "70000"])]
+    assert rows[0] == rows[1] == rows[2]
+
+
+def test_processes_change_nothing(tmp_path, capsys):
+    """With cases that fail, and warnings."""
+    for seed, name in enumerate("abcdef"):
+        pred, label = make_masks((9, 10, 11), seed)
+        save(tmp_path / "pred" / f"{name}.nii.gz", pred)
+        save(tmp_path / "label" / f"{name}.nii.gz", label, np.eye(4) if name == "c" else AFFINE)
+    (tmp_path / "pred" / "b.nii.gz").write_bytes(b"no image")
+    save(tmp_path / "pred" / "e.nii.gz", make_masks((8, 10, 11))[0])
+    outputs = []
+    for jobs in ("1", "3"):
+        status, rows = run_all(tmp_path, "--jobs", jobs)
+        outputs.append((status, rows, *capsys.readouterr()))
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0] == 1
+
+
+def test_a_process_that_is_killed_is_a_failed_case(tmp_path, monkeypatch, capsys):
+    pred, label = make_masks()
+    for name in "abc":
+        save(tmp_path / "pred" / f"{name}.png", pred)
+        save(tmp_path / "label" / f"{name}.png", label)
+
+    def evaluate_or_die(settings, case):
+        if case.name == "b":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return evaluate_case(settings, case)
+
+    monkeypatch.setattr(evaluate, "evaluate_case", evaluate_or_die)
+    status, rows = run(tmp_path, "--jobs", "2")
+    assert status == 1
+    assert [row["error"] for row in rows] == ["", "its process ended by signal 9 (Killed)", ""]
+    assert "error: b: its process ended by signal 9 (Killed)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interruption_keeps_what_is_done(tmp_path, jobs, monkeypatch, capsys):
+    pred, label = make_masks()
+    for name in "abcd":
+        save(tmp_path / "pred" / f"{name}.png", pred)
+        save(tmp_path / "label" / f"{name}.png", label)
+
+    def interrupted(cases, _):
+        yield from cases[:2]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "progress", interrupted)
+    status, rows = run_all(tmp_path, "--jobs", jobs)
+    assert status == 130
+    assert [row["case"] for row in rows] == ["a", "b"]
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_postfixes(tmp_path):
@@ -298,6 +519,10 @@ def test_grey_colours_and_transparency(tmp_path, suffix):
         (["--pred", "PATH/pred", "--num-classes", "1"], "--num-classes must be at least 2"),
         (["--pred", "PATH/pred", "--num-classes", "2", "--instances"], "exclude each other"),
         (["--pred", "PATH/pred", "--patch-size", "0"], "--patch-size must be at least 1"),
+        (["--pred", "PATH/pred", "--connectivity", "0"], "--connectivity must be at least 1"),
+        (["--pred", "PATH/pred", "--connectivity", "4"], "--connectivity must be at most 3"),
+        (["--pred", "PATH/pred", "--jobs", "0"], "--jobs must be at least 1"),
+        (["--pred", "PATH/pred", "--ignore-index", "0"], "--ignore-index must not be 0"),
         (["--pred", "PATH/pred", "--csv", "PATH"], "--csv cannot be written"),
         (["--pred", "PATH/pred", "--csv", "PATH/a.txt/t.csv"], "--csv cannot be written"),
         (["--pred", "PATH/pred", "--metrics", "recall"], "invalid choice: 'recall'"),

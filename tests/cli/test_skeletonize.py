@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 - its usual name
 import tifffile
 from PIL import Image
 
@@ -92,6 +95,13 @@ def test_volume_needs_a_format_for_volumes(tmp_path, capsys):
         (["PATH/in/a.png", "PATH/in"], "OUT would overwrite IN: PATH/in/a.png"),
         (["PATH/in", "PATH/linked"], "OUT would overwrite IN: PATH/linked/a.png"),
         (["PATH/in", "PATH/in/out"], "OUT is within IN"),
+        (["PATH/in", "PATH/same/in"], "OUT is within IN"),
+        (["PATH/in", "PATH/hard"], "OUT would overwrite IN: PATH/hard/a.png"),
+        (["PATH/in/a.png", "PATH/hard"], "OUT would overwrite IN: PATH/hard/a.png"),
+        (["PATH/in", "PATH/leads"], "a symbolic link leads out of OUT: PATH/leads/a.png is PATH/b.png"),
+        (["PATH/in/a.png", "PATH/leads"], "a symbolic link leads out of OUT: PATH/leads/a.png is PATH/b.png"),
+        (["PATH/deep", "PATH/away"], "a symbolic link leads out of OUT: PATH/away/below/a.png is PATH/empty/a.png"),
+        (["PATH/deep", "PATH/twice"], "two files of IN would be written to PATH/twice/above/a.png"),
         (["PATH/in", "PATH/b.png"], "IN is a folder, but OUT is a file"),
         (["PATH/in/a.png", "PATH/out"], "OUT must be a folder or end like an image"),
         (["PATH/empty", "PATH/out"], "no images in PATH/empty"),
@@ -104,12 +114,110 @@ def test_wrong_usage(tmp_path, arguments, message, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "a.png").symlink_to(tmp_path / "in" / "a.png")
-    before = (tmp_path / "in" / "a.png").read_bytes()
+    (tmp_path / "same").symlink_to(tmp_path)
+    (tmp_path / "hard").mkdir()
+    (tmp_path / "hard" / "a.png").hardlink_to(tmp_path / "in" / "a.png")
+    (tmp_path / "leads").mkdir()
+    (tmp_path / "leads" / "a.png").symlink_to(tmp_path / "b.png")
+    for place in ("above", "below"):
+        save(tmp_path / "deep" / place / "a.png", make_label((20, 20)))
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "below").symlink_to(tmp_path / "empty")
+    (tmp_path / "twice" / "above").mkdir(parents=True)
+    (tmp_path / "twice" / "below").symlink_to(tmp_path / "twice" / "above")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
     with pytest.raises(SystemExit) as stop:
         main(["skeletonize", *(argument.replace("PATH", str(tmp_path)) for argument in arguments)])
     assert stop.value.code == 2
     assert message.replace("PATH", str(tmp_path)) in capsys.readouterr().err
-    assert (tmp_path / "in" / "a.png").read_bytes() == before
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
+def test_links_that_stay_in_out_or_are_out(tmp_path):
+    label = make_label((20, 21))
+    save(tmp_path / "in" / "a.png", label)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.png").symlink_to(tmp_path / "there" / "b.png")
+    (tmp_path / "out").symlink_to(tmp_path / "there")
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out"]) == 0
+    expected = tubed_skeleton(label.T, radius=0).T
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "there" / "b.png")), expected)
+    assert (tmp_path / "there" / "a.png").is_symlink()
+    (tmp_path / "c.png").symlink_to(tmp_path / "there" / "d.png")
+    assert main(["skeletonize", f"{tmp_path}/in/a.png", f"{tmp_path}/c.png"]) == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "there" / "d.png")), expected)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_formats_of_itk_keep_their_place(tmp_path, suffix):
+    label = make_label((12, 13, 14))
+    image = sitk.GetImageFromArray(label.T.copy())
+    image.SetSpacing((0.5, 0.6, 2.0))
+    image.SetOrigin((-7.0, 8.5, 9.0))
+    image.SetDirection((0, -1, 0, 1, 0, 0, 0, 0, 1))
+    sitk.WriteImage(image, f"{tmp_path}/in{suffix}")
+    assert main(["skeletonize", f"{tmp_path}/in{suffix}", f"{tmp_path}/out{suffix}"]) == 0
+    result = sitk.ReadImage(f"{tmp_path}/out{suffix}")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(result).T, tubed_skeleton(label, radius=0))
+    assert result.GetPixelID() == sitk.sitkUInt8
+    assert result.GetSpacing() == image.GetSpacing()
+    assert result.GetOrigin() == image.GetOrigin()
+    assert result.GetDirection() == image.GetDirection()
+    assert main(["skeletonize", f"{tmp_path}/in{suffix}", f"{tmp_path}/out.nii.gz"]) == 0
+    sitk.WriteImage(image, f"{tmp_path}/in.nii.gz")
+    np.testing.assert_allclose(nib.load(tmp_path / "out.nii.gz").affine, nib.load(tmp_path / "in.nii.gz").affine)
+
+
+def test_stacks_written_page_by_page_are_volumes(tmp_path):
+    label = make_label((12, 13, 14))
+    with tifffile.TiffWriter(tmp_path / "in.tif") as writer:
+        for plane in label:
+            writer.write(plane)
+    assert main(["skeletonize", f"{tmp_path}/in.tif", f"{tmp_path}/out.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), tubed_skeleton(label.T, radius=0).T)
+
+
+def test_arrays_are_taken_as_they_are(tmp_path):
+    label = make_label((12, 13, 14)).astype(np.int64)
+    np.save(tmp_path / "in.npy", label)
+    assert main(["skeletonize", f"{tmp_path}/in.npy", f"{tmp_path}/out.npy"]) == 0
+    result = np.load(tmp_path / "out.npy")
+    assert result.dtype == np.int64
+    np.testing.assert_array_equal(result, tubed_skeleton(label, radius=0))
+
+
+def test_what_is_left_out_has_failed(tmp_path, capsys):
+    save(tmp_path / "in" / "a.png", make_label((20, 20)))
+    (tmp_path / "in" / "b.jpg").write_bytes(b"an image, once")
+    (tmp_path / "in" / "dataset.json").write_text("{}")
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out"]) == 1
+    output = capsys.readouterr()
+    assert f"error: {tmp_path}/in/b.jpg is left out: .jpg is none of .nii.gz" in output.err
+    assert "dataset.json" not in output.err
+    assert output.out == f"Wrote 1 of 2 skeletons to {tmp_path}/out.\n"
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Not in UTF-8, in letters that the terminal lacks, and with what it would obey."""
+    names = [os.fsdecode(b"a\xff.png"), "\u6587.png", "c\x1b[2J.png"]
+    for name in names:
+        Image.fromarray(make_label((20, 20))).save(tmp_path / name)
+    (tmp_path / os.fsdecode(b"d\xff.png")).write_bytes(b"no image")
+    command = [
+        sys.executable,
+        "-m",
+        "monai_topoloss",
+        "skeletonize",
+        str(tmp_path),
+        str(tmp_path) + "-\x1b\u6587\udcff",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 1
+    assert result.stdout == f"Wrote 3 of 4 skeletons to {tmp_path}-\\x1b\\u6587\\udcff.\n"
+    assert f"error: {tmp_path}/d\\udcff.png: cannot identify image file" in result.stderr
+    for name in names:
+        assert Path(f"{tmp_path}-\x1b\u6587\udcff", name).exists()
 
 
 def test_as_a_module(tmp_path):

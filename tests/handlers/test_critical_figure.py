@@ -5,7 +5,8 @@ import pytest
 import torch
 from ignite.engine import Engine
 from matplotlib import image as mpl_image
-from monai.data import DataLoader
+from matplotlib.figure import Figure
+from monai.data import DataLoader, MetaTensor
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import ValidationHandler, from_engine
 from monai.transforms import AsDiscreted
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_topoloss.handlers import CriticalFigure
+from monai_topoloss.visualize import critical_overlay
 
 TRANSFORMS = {"batch_transform": from_engine("image"), "output_transform": from_engine(["pred", "label"])}
 
@@ -79,10 +81,67 @@ def test_takes_item_and_channel(tmp_path, spatial, decollated, monkeypatch):
         run(handler, batch, output)
     (pred, label, image), options = shown[0]
     expected = make_batch(spatial, channels=3)
-    np.testing.assert_array_equal(pred, expected[1]["pred"][1, 0])
-    np.testing.assert_array_equal(label, expected[1]["label"][1, 0])
+    np.testing.assert_array_equal(pred, expected[1]["pred"][1, :1])
+    np.testing.assert_array_equal(label, expected[1]["label"][1, :1])
     np.testing.assert_array_equal(image, expected[0]["image"][1])
-    assert options == {"zooms": 2, "connectivity": 1, "axis": 0, "index": None, "title": "x, epoch 1"}
+    assert options == {
+        "zooms": 2,
+        "connectivity": 1,
+        "spacing": None,
+        "axis": None,
+        "index": None,
+        "num_classes": None,
+        "include_background": False,
+        "spatial_dims": len(spatial),
+        "title": "x, epoch 1",
+    }
+
+
+def get_figure(monkeypatch, tmp_path, handler_options, batch, output):
+    """Run the handler, and return the figure that it saves."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    run(CriticalFigure(**TRANSFORMS, output_dir=tmp_path, zooms=0, **handler_options), batch, output)
+    (figure,) = figures
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, ["class 1", "class 2"]),
+        ({"include_background": True}, ["class 0", "class 1", "class 2"]),
+        ({"channel": -1}, [""]),
+    ],
+)
+def test_each_class_is_drawn(tmp_path, monkeypatch, options, names):
+    batch, output = make_batch(channels=3)
+    figure = get_figure(monkeypatch, tmp_path, options, batch, output)
+    assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes] == names
+    expected = critical_overlay(output["pred"][0, 2], output["label"][0, 2], batch["image"][0])
+    np.testing.assert_array_equal(figure.axes[-1].images[0].get_array(), expected)
+
+
+def test_class_maps_and_instances(tmp_path, monkeypatch):
+    batch, _ = make_batch(channels=1)
+    ids = {
+        key: torch.randint(0, 3, (2, 1, 24, 26), generator=torch.Generator().manual_seed(3))
+        for key in ("pred", "label")
+    }
+    figure = get_figure(monkeypatch, tmp_path, {"num_classes": 3}, batch, ids)
+    assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes] == ["class 1", "class 2"]
+    figure = get_figure(monkeypatch, tmp_path, {}, batch, ids)
+    expected = critical_overlay(ids["pred"][0, 0], ids["label"][0, 0], batch["image"][0])
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), expected)
+
+
+def test_spacing_of_what_an_evaluator_puts_out(tmp_path, monkeypatch):
+    batch, output = make_batch((8, 9, 10), channels=2)
+    affine = torch.diag(torch.tensor([4.0, 2, 1, 1]))
+    output = [{key: MetaTensor(output[key][0], affine=affine) for key in output}] * 2
+    for options, aspects in (({}, [2, 4, 2]), ({"channel": 1, "axis": (0, 1)}, [2, 4]), ({"spacing": 1}, [1, 1, 1])):
+        figure = get_figure(monkeypatch, tmp_path, options, batch, output)
+        assert [axes.get_aspect() for axes in figure.axes] == aspects
 
 
 def test_tags_may_have_folders(tmp_path):
@@ -102,6 +161,7 @@ def test_only_the_first_process_draws(tmp_path, monkeypatch):
         ({"output_dir": None}, ValueError, "Expected one of `output_dir`, `summary_writer`, got none"),
         ({"interval": 0}, ValueError, "Expected `interval` to be at least 1"),
         ({"item": 2}, ValueError, "Expected `item` of one of 2 in the batch, got 2"),
+        ({"channel": 0.5}, TypeError, "Expected `channel` to be an int"),
         ({"item": 0.5}, TypeError, "Expected `item` to be an int"),
         ({"channel": 2}, ValueError, "Expected `channel` of one of 2 in `prediction`, got 2"),
     ],

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+from inspect import signature
+
 import pytest
 import torch
 from ignite.engine import Engine
+from monai.bundle import ConfigParser
 from monai.data import DataLoader, decollate_batch
 from monai.engines import SupervisedEvaluator
 from monai.handlers import CheckpointSaver, MetricsSaver, from_engine
 from monai.transforms import AsDiscreted
 from torch import nn
 
+from monai_topoloss._options import describe_arguments
 from monai_topoloss.handlers import (
     AdaptedRandError,
     BettiError,
@@ -17,20 +24,33 @@ from monai_topoloss.handlers import (
     VariationOfInformation,
 )
 from monai_topoloss.metrics import (
+    AdaptedRandErrorMetric,
+    BettiErrorMetric,
+    CenterlineDiceMetric,
+    CriticalErrorMetric,
+    VariationOfInformationMetric,
     compute_adapted_rand_error,
     compute_betti_error,
     compute_centerline_dice,
     compute_critical_error,
     compute_variation_of_information,
 )
+from tests.metrics.other_options import other_options
 
+HANDLERS = [
+    (CenterlineDice, CenterlineDiceMetric, compute_centerline_dice),
+    (BettiError, BettiErrorMetric, compute_betti_error),
+    (CriticalError, CriticalErrorMetric, compute_critical_error),
+    (VariationOfInformation, VariationOfInformationMetric, compute_variation_of_information),
+    (AdaptedRandError, AdaptedRandErrorMetric, compute_adapted_rand_error),
+]
 OPTIONS = [
     (CenterlineDice, compute_centerline_dice, {"score": "precision", "include_background": True}),
     (CenterlineDice, compute_centerline_dice, {"ignore_empty": False, "method": "lee"}),
     (BettiError, compute_betti_error, {"kind": 0, "patch_size": 8, "stride": 4, "connectivity": 1}),
     (BettiError, compute_betti_error, {"kind": "euler", "ignore_empty": True}),
     (CriticalError, compute_critical_error, {"kind": "merges_per_object", "connectivity": 1}),
-    (VariationOfInformation, compute_variation_of_information, {"score": "merge", "foreground_only": False}),
+    (VariationOfInformation, compute_variation_of_information, {"score": "merge", "foreground_only": True}),
     (VariationOfInformation, compute_variation_of_information, {"ignore_empty": False, "connectivity": 1}),
     (AdaptedRandError, compute_adapted_rand_error, {"score": "recall", "include_background": True}),
 ]
@@ -56,6 +76,85 @@ def test_hands_its_options_to_the_metric(handler, function, options):
     engine.run([(pred, label)])
     assert engine.state.metrics["value"] == pytest.approx(values.nansum().item())
     assert not getattr(engine.state, "metric_details", {})
+
+
+@pytest.mark.parametrize(("handler", "metric", "function"), HANDLERS)
+def test_has_the_options_of_its_metric(handler, metric, function):
+    """Each is an argument, and handed on; the defaults are the same."""
+    of_handler, of_metric = signature(handler).parameters, dict(signature(metric).parameters)
+    del of_metric["get_not_nans"]  # an engine has one number
+    assert list(of_handler)[:4] == ["include_background", "reduction", "output_transform", "save_details"]
+    assert [name for name in of_handler if name in of_metric] == list(of_metric)
+    assert all(of_handler[name] == each for name, each in of_metric.items())
+    assert list(describe_arguments(handler)) == list(of_handler)
+    assert (
+        not set(describe_arguments(handler).values())
+        - set(describe_arguments(metric).values())
+        - {
+            "keep the values of each image in ``engine.state.metric_details``.",
+            describe_arguments(handler)["output_transform"],
+        }
+    )
+    options = {**other_options(function), "reduction": "sum_batch"}
+    made = handler(**options).metric_fn
+    assert type(made) is metric
+    assert {name: getattr(made, name) for name in options} == options
+
+
+@pytest.mark.parametrize("handler", [each[0] for each in HANDLERS])
+def test_arguments(handler):
+    transform = from_engine(["pred", "label"])
+    made = handler(*(True, "sum", transform, False, True))
+    assert (made.metric_fn.include_background, made.metric_fn.reduction, made.save_details) == (True, "sum", False)
+    assert made.metric_fn.ignore_empty
+    assert made._output_transform is transform
+    with pytest.raises(TypeError, match=rf"{handler.__name__}\(\) got an unexpected keyword argument 'get_not_nans'"):
+        handler(get_not_nans=True)
+    with pytest.raises(ValueError, match="Expected `ignore_index` to be another value than 0"):
+        handler(ignore_index=0)
+
+
+@pytest.mark.parametrize(("handler", "function"), [(each[0], each[2]) for each in HANDLERS])
+def test_copies_and_configurations(handler, function):
+    options = other_options(function)
+    made = handler(**options)
+    config = {"handler": {"_target_": f"monai_topoloss.handlers.{handler.__name__}", **options}}
+    for same in (
+        copy.deepcopy(made),
+        pickle.loads(pickle.dumps(made)),
+        ConfigParser(config).get_parsed_content("handler"),
+    ):
+        assert type(same) is handler
+        assert {name: getattr(same.metric_fn, name) for name in options} == options
+
+
+def test_a_class_of_ones_own():
+    class Merged(VariationOfInformation):
+        def __init__(self, **options):
+            super().__init__(score="merge", **options)
+
+    assert Merged(connectivity=1).metric_fn.score == "merge"
+    assert list(signature(Merged).parameters) == ["options"]
+
+
+@pytest.mark.parametrize("handler", [each[0] for each in HANDLERS])
+def test_no_values_are_not_the_best(handler):
+    pred, _ = make_pair()
+    engine = Engine(lambda _, batch: batch)
+    handler(ignore_empty=True).attach(engine, "value")
+    engine.run([(pred, torch.zeros_like(pred))])
+    assert math.isnan(engine.state.metrics["value"])
+
+
+@pytest.mark.parametrize(("handler", "function"), [(each[0], each[2]) for each in HANDLERS])
+def test_leaves_out_what_is_ignored(handler, function):
+    pred, label = make_pair()
+    label[..., 9:] = 255
+    engine = Engine(lambda _, batch: batch)
+    handler(ignore_index=255, ignore_empty=False).attach(engine, "value")
+    engine.run([(decollate_batch(pred), decollate_batch(label))])
+    expected = function(pred[..., :9], label[..., :9], ignore_empty=False).mean().item()
+    assert engine.state.metrics["value"] == pytest.approx(expected)
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def _deterministic():
 
 
 def make_loader(ndim, *, skeleton, workers=0, count=4):
-    keys = ["image", "label"] + ["label_skeleton"] * skeleton
+    keys = ["image", "label"] + ["skeleton_label"] * skeleton
     cases = synthetic_datalist(count, SIZES[ndim], seed=ndim)
     steps = [EnsureTyped(["image", "label"]), *([TubedSkeletonized("label")] if skeleton else [])]
     steps += [RandFlipd(keys, prob=0.5, spatial_axis=0), RandRotate90d(keys, prob=0.5)]
@@ -193,7 +193,7 @@ def test_the_handler_leaves_a_plain_label_alone():
 def test_supervoxel_loss_from_an_epoch_on(ndim, device):
     """The schedule switches before the first iteration of its epoch; the error maps come out of postprocessing."""
     network = make_network(ndim).to(device)
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     trainer = SupervisedTrainer(
         device=device,
         max_epochs=6,
@@ -213,7 +213,7 @@ def test_supervoxel_loss_from_an_epoch_on(ndim, device):
     trainer.run()
     assert alphas == [0, 0, 0, 0, 0.25, 0.25, *[0.5] * 6]
     assert losses[-1] < losses[0]
-    assert trainer.state.output[0]["pred_splits"].shape == (1, *SIZES[ndim])
+    assert trainer.state.output[0]["splits_pred"].shape == (1, *SIZES[ndim])
 
 
 @pytest.mark.gpu
@@ -227,7 +227,7 @@ def test_amp(supervoxel):
         train_data_loader=make_loader(2, skeleton=True),
         network=network,
         optimizer=torch.optim.Adam(network.parameters(), 1e-2),
-        loss_function=SumLoss([loss, SupervoxelLoss(softmax=True)]) if supervoxel else loss,
+        loss_function=SumLoss([loss, SupervoxelLoss(to_onehot_y=True, softmax=True)]) if supervoxel else loss,
         prepare_batch=PrepareBatchSkeleton(),
         train_handlers=[RestoreLabel()],
         amp=True,

@@ -169,3 +169,49 @@ def test_bad_edges(edges, error, message):
 def test_bad_input(input, target, message):
     with pytest.raises(ValueError, match=message):
         SupervoxelAffinityLoss(EDGES[2])(input, target)
+
+
+def test_connectivity_reaches_the_search():
+    """Two voxels across a corner, one instance by an edge along the diagonal; one is missed."""
+    edges = [(1, 0), (0, 1), (1, 1)]
+    label = torch.zeros(1, 1, 4, 4, dtype=torch.int64)
+    for k in range(4):
+        label[..., k, k] = 1
+    input = torch.full((1, 3, 4, 4), -1.0)
+    input[0, 2, 0, 0] = 1  # the first two of four voxels on the diagonal are joined
+    counts = [SupervoxelAffinityLoss(edges, connectivity=k).with_counts(input, label).n_splits.item() for k in (1, 2)]
+    assert counts == [2, 0]  # with faces alone the two that are missed touch nothing, nor each other
+
+
+def test_edges_into_what_is_ignored_join_nothing():
+    """Affinities that do not count must not make instances, whatever the network says there."""
+    label = torch.ones(1, 1, 1, 5, dtype=torch.int64)
+    label[..., 2] = 255
+    input = torch.full((1, 1, 1, 5), 5.0)
+    loss = SupervoxelAffinityLoss([(0, 1)], ignore_index=255)
+    output = loss.with_counts(input, label)
+    assert (output.n_splits, output.n_merges) == (0, 0)
+    label[..., :2] = 0  # of what is invented left of the band, nothing reaches across it
+    output = loss.with_counts(input, label)
+    assert (output.n_splits, output.n_merges) == (0, 1)
+    apart = SupervoxelAffinityLoss([(0, 1)]).with_counts(input[..., :2], label[..., :2])
+    assert apart.n_merges == 1
+
+
+def test_nan_where_nothing_counts_changes_nothing():
+    edges = [(0, 1)]
+    input, label = torch.zeros(1, 1, 3, 6), torch.ones(1, 1, 3, 6, dtype=torch.int64)
+    label[..., 3] = 255
+    loss = SupervoxelAffinityLoss(edges, ignore_index=255)
+    expected = loss(input, label)
+    input[..., 2:4], input[..., 5] = torch.nan, torch.inf  # with an end ignored, or outside of the image
+    torch.testing.assert_close(loss(input, label), expected)
+
+
+def test_the_last_counts_are_kept():
+    input, label = make_data(2, EDGES[2])
+    loss = SupervoxelAffinityLoss(EDGES[2])
+    output = loss.with_counts(input, label)
+    loss(input, label)
+    assert torch.equal(loss.last_counts.n_splits, output.n_splits)
+    assert torch.equal(loss.last_counts.n_merges, output.n_merges)

@@ -47,7 +47,7 @@ def train_in_a_process(rank, folder):
     parallel.zero_grad()
     both(parallel(images), labels).backward()
     parallel.zero_grad()
-    SupervoxelLoss(softmax=True)(parallel(images), labels).backward()
+    SupervoxelLoss(to_onehot_y=True, softmax=True)(parallel(images), labels).backward()
     result["supervoxel"] = [p.grad.clone() for p in network.parameters()]
     torch.save(result, f"{folder}/{rank}.pt")
     del parallel  # it must not outlive the group
@@ -70,7 +70,7 @@ def test_two_processes_equal_one_with_the_whole_batch(monkeypatch):
         for gradient, parameter in zip(result["gradients"], network.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
     network.zero_grad()
-    SupervoxelLoss(softmax=True)(network(images), labels).backward()
+    SupervoxelLoss(to_onehot_y=True, softmax=True)(network(images), labels).backward()
     for result in results:  # each rank has as many voxels, so that the mean of means is the mean
         for gradient, parameter in zip(result["supervoxel"], network.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_topoloss.losses._gather import gather_voxels
+from monai_topoloss.losses._gather import gather_beside, gather_voxels
 
 
 def channels_last(input):
@@ -40,3 +40,39 @@ def test_no_voxels(device):
     assert values.shape == (0, 3)
     values.sum().backward()
     assert not input.grad.any()
+
+
+@pytest.mark.parametrize("layout", [torch.Tensor.contiguous, channels_last, with_gaps, turned])
+@pytest.mark.parametrize("rest", [torch.exp, torch.sum, lambda x: x.movedim(1, -1), torch.relu])
+def test_the_gradient_of_the_rest_is_shared(rest, layout, device):
+    input = layout(torch.randn(2, 3, 5, 7, dtype=torch.float64, device=device)).requires_grad_()
+    index = torch.randperm(70)[:11].to(device)
+
+    def apart(input):
+        return (rest(input) * 3).sum() + gather_voxels(input, index).square().sum()
+
+    def beside(input):
+        whole, values = gather_beside(input, index)
+        return (rest(whole) * 3).sum() + values.square().sum()
+
+    assert torch.equal(beside(input), apart(input))
+    gradient, expected = (torch.autograd.grad(f(input), input)[0] for f in (beside, apart))
+    torch.testing.assert_close(gradient, expected, rtol=1e-14, atol=1e-14)
+    assert torch.autograd.gradcheck(beside, input)
+    assert torch.autograd.gradgradcheck(beside, input)
+
+
+def test_gradients_of_others_are_left_alone(device):
+    """An addition hands the same tensor to both its terms."""
+    input = torch.randn(2, 3, 5, 7, device=device, requires_grad=True)
+    other = torch.randn_like(input).requires_grad_()
+    whole, values = gather_beside(input, torch.arange(9, device=device))
+    seen = []
+    doubled = 2 * other
+    doubled.register_hook(seen.append)
+    ((whole + doubled).square().sum() + 100 * values.sum()).backward()
+    expected = 2 * (input + 2 * other).detach()
+    torch.testing.assert_close(seen[0], expected)
+    torch.testing.assert_close(other.grad, 2 * expected)
+    expected.flatten(2)[0, :, :9] += 100
+    torch.testing.assert_close(input.grad, expected)

@@ -11,9 +11,11 @@ from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, DiceCELoss, DiceLoss
 from monai.networks import one_hot
 
+from monai_topoloss._checks import targets as checks
 from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss
 from monai_topoloss.topology import tubed_skeleton
 from tests.images import random_label
+from tests.losses.compiling import graphs_compiled
 from tests.oracles import skeleton_recall as oracle
 
 SHAPES = {2: (20, 24), 3: (12, 14, 10)}
@@ -399,6 +401,108 @@ def test_a_forgotten_flip_of_the_skeleton_is_named():
             loss(logits, (label.flip(-1), skeleton))
 
 
+def shift(skeleton, share):
+    """A skeleton of a label with columns 2 to 5 set, of which that share is moved out of it."""
+    moved = skeleton.clone()
+    rows = round(share * skeleton.shape[-2])
+    moved[..., :rows, :] = skeleton[..., :rows, :].roll(10, dims=-1)
+    return moved
+
+
+@pytest.mark.parametrize(("share", "warns"), [(0.0, False), (0.04, False), (0.2, True), (0.45, True)])
+def test_a_skeleton_that_is_partly_elsewhere_is_said_once(share, warns, monkeypatch):
+    monkeypatch.setattr(checks, "_has_warned", [])
+    label = torch.zeros(1, 1, 100, 24, dtype=torch.uint8)
+    label[..., 2:6] = 1
+    skeleton = shift(label, share)
+    loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
+    logits = torch.zeros(1, 2, 100, 24)
+    if warns:
+        with pytest.warns(UserWarning, match=f"lies in the classes of the label at {1 - share:.0%} of its voxels only"):
+            loss(logits, (label, skeleton))
+    loss(logits, (label, skeleton))  # warnings are errors
+
+
+def test_what_is_ignored_in_one_channel_may_be_nan_where_another_has_its_skeleton(device):
+    target = torch.ones(1, 2, 6, 6, device=device)
+    target[:, 1, 2] = 255
+    logits = torch.zeros(1, 2, 6, 6, device=device)
+    expected = SkeletonRecallLoss(sigmoid=True, ignore_index=255)(logits, (target, torch.ones_like(target)))
+    logits[:, 1, 2] = torch.nan
+    logits.requires_grad_()
+    loss = SkeletonRecallLoss(sigmoid=True, ignore_index=255)(logits, (target, torch.ones_like(target)))
+    torch.testing.assert_close(loss, expected)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert not gradient[:, 0].isnan().any()
+
+
+def test_a_voxel_is_invalid_for_cross_entropy_if_it_is_ignored_in_any_channel(device):
+    """Classes that exclude each other, one-hot, of which a channel was not annotated everywhere."""
+    logits, label = make_case(2, 3, device)
+    target = label_channels(label, 3)
+    target[:, 2, :4] = 255
+    loss = DiceCESkeletonRecallLoss(softmax=True, ignore_index=255, lambda_dice=0, lambda_recall=0)
+    expected = F.cross_entropy(logits[:, :, 4:], target[:, :, 4:])
+    torch.testing.assert_close(loss(logits, target), expected)
+
+
+def test_background_channels_of_skeletons_that_come_are_left_out(device):
+    """A one-hot skeleton has a background channel of 1, which is no class that counts."""
+    logits, label = make_case(2, 3, device)
+    target = label_channels(label, 3)
+    skeleton = one_hot(tubed_skeleton(label, spatial_dims=2), 3)
+    assert skeleton[:, 0].any()
+    loss = SkeletonRecallLoss(softmax=True)
+    torch.testing.assert_close(loss(logits, (target, skeleton)), loss(logits, target))
+    made = loss.tubed_skeleton(target, 3)
+    assert made.shape == target.shape
+    assert not made[:, 0].any()
+    assert torch.equal(made[:, 1:], tubed_skeleton(target[:, 1:], spatial_dims=2))
+
+
+def test_a_class_id_of_zero_is_no_skeleton(device):
+    """Ids in one channel: 0 is background, and not class 0, even if class 1 alone has a skeleton at the voxel."""
+    logits, label = make_case(2, 3, device)
+    loss = SkeletonRecallLoss(sigmoid=True, include_background=True)
+    target = label_channels(label, 3)
+    skeleton = torch.zeros_like(target)
+    skeleton[:, 1] = target[:, 1]
+    expected = 1 - (logits[:, 1].sigmoid() * target[:, 1]).sum((1, 2)) / target[:, 1].sum((1, 2))
+    torch.testing.assert_close(loss(logits, (target, skeleton)), expected.mean() / 3, rtol=1e-4, atol=1e-5)
+
+
+class OperationLister(torch.utils._python_dispatch.TorchDispatchMode):
+    """Lists the operations that return a tensor of that many elements."""
+
+    def __init__(self, numel):
+        super().__init__()
+        self.numel, self.names = numel, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.numel() == self.numel:
+            self.names.append(func.overloadpacket.__name__)
+        return out
+
+
+@pytest.mark.parametrize("act", [{"softmax": True}, {"sigmoid": True}, {"other_act": torch.sigmoid}])
+def test_the_sum_makes_no_gradient_of_its_own_for_the_recall(act, device):
+    logits, label = make_case(3, 4, device)
+    logits.requires_grad_()
+    names = []
+    for lambda_recall in (0, 1):
+        value = DiceCESkeletonRecallLoss(**act, to_onehot_y=True, lambda_recall=lambda_recall)(logits, label)
+        with OperationLister(logits.numel()) as lister:
+            torch.autograd.grad(value, logits)
+        names.append(lister.names)
+    without, with_recall = names
+    added = list(with_recall)
+    for name in without:
+        added.remove(name)
+    made = [name for name in added if name not in ("detach", "view", "transpose", "permute", "index_put_")]
+    assert made == (["clone"] if "other_act" in act else [])  # who knows what that does with its gradient
+
+
 def test_the_forward_pass_makes_no_tensor_of_the_size_of_the_logits(device):
     _, label = make_case(3, 3, device)
     skeleton = tubed_skeleton(label, spatial_dims=3)
@@ -516,6 +620,7 @@ def test_uint8_labels_are_not_taken_for_minus_one(device):
         {"include_background": False},
         {"batch": True, "squared_pred": True},
         {"jaccard": True, "reduction": "sum"},
+        {"weight": torch.tensor([0.2, 1.0, 3.0])},
         {"weight": torch.tensor([0.2, 1.0, 3.0]), "include_background": False},
         {"label_smoothing": 0.1, "lambda_dice": 0.3, "lambda_ce": 0.6},
     ],
@@ -525,7 +630,9 @@ def test_sum_of_monais_dice_ce_and_ours(ndim, options, device):
     shared = {"softmax": True, "to_onehot_y": True}
     both = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0.7).to(device)
     monai = DiceCELoss(**shared, **options).to(device)
-    recall = SkeletonRecallLoss(**shared, batch=options.get("batch", False), reduction=options.get("reduction", "mean"))
+    weight = options["weight"][1:] if "weight" in options else None  # the recall leaves the background out
+    kept = {key: options[key] for key in ("batch", "reduction") if key in options}
+    recall = SkeletonRecallLoss(**shared, **kept, weight=weight).to(device)
     torch.testing.assert_close(both(logits, label), monai(logits, label) + 0.7 * recall(logits, label))
     without = DiceCESkeletonRecallLoss(**shared, **options, lambda_recall=0).to(device)
     torch.testing.assert_close(without(logits, label), monai(logits, label))
@@ -546,7 +653,7 @@ def test_multi_label_uses_binary_cross_entropy(device):
     both = DiceCESkeletonRecallLoss(sigmoid=True, weight=weight).to(device)(logits, target)
     expected = DiceLoss(sigmoid=True, weight=weight)(logits, target)
     expected = expected + F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight.reshape(3, 1, 1))
-    torch.testing.assert_close(both, expected + SkeletonRecallLoss(sigmoid=True)(logits, target))
+    torch.testing.assert_close(both, expected + SkeletonRecallLoss(sigmoid=True, weight=weight)(logits, target))
     mapped = DiceCESkeletonRecallLoss(sigmoid=True, to_onehot_y=True, lambda_recall=0)(logits, label)
     torch.testing.assert_close(mapped, DiceCESkeletonRecallLoss(sigmoid=True, lambda_recall=0)(logits, target))
 
@@ -595,20 +702,6 @@ def test_pickle_and_deepcopy(make):
     loss = make(softmax=True, to_onehot_y=True, weight=[1.0, 2.0] if make is SkeletonRecallLoss else [1.0, 2.0, 3.0])
     for copied in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss)):
         assert torch.equal(copied(logits, label), loss(logits, label))
-
-
-def graphs_compiled(loss, logits, target):
-    """Compile a computation around a loss, check its value, and count the pieces the compiler made."""
-    graphs = []
-
-    def backend(graph, inputs):  # noqa: ARG001
-        graphs.append(graph)
-        return graph.forward
-
-    torch._dynamo.reset()
-    compiled = torch.compile(lambda x: loss(2 * x, target) + 1, backend=backend)
-    torch.testing.assert_close(compiled(logits), loss(2 * logits, target) + 1)
-    return len(graphs)
 
 
 def test_torch_compile_breaks_the_graph_once():

@@ -27,12 +27,13 @@ def test_adds_up_with_weights():
 
 
 def test_stands_for_its_losses_in_deep_supervision():
-    loss = SumLoss([SupervoxelLoss(softmax=True), DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)])
+    options = {"to_onehot_y": True, "softmax": True}
+    loss = SumLoss([SupervoxelLoss(**options), DiceCESkeletonRecallLoss(**options)])
     assert loss.softmax is True
     assert loss.ignore_index is None
     assert loss.tubed_skeleton(torch.ones(1, 1, 9, 9), 2).any()
     recall = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True, ignore_index=255)
-    assert SumLoss([nn.CrossEntropyLoss(), SupervoxelLoss(softmax=True), recall]).ignore_index == 255
+    assert SumLoss([nn.CrossEntropyLoss(), SupervoxelLoss(to_onehot_y=True, softmax=True), recall]).ignore_index == 255
     plain = SumLoss([nn.L1Loss()])
     assert not hasattr(plain, "tubed_skeleton")
     assert not hasattr(plain, "softmax")

@@ -9,13 +9,22 @@ import torch
 import torch.nn.functional as F
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, FocalLoss
+from monai.networks import one_hot
 from torch import nn
 
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SumLoss, SupervoxelLoss
+from monai_topoloss.losses import (
+    DiceCESkeletonRecallLoss,
+    SkeletonDeepSupervisionLoss,
+    SumLoss,
+    SupervoxelAffinityLoss,
+    SupervoxelLoss,
+)
 from monai_topoloss.topology import critical_components, tubed_skeleton
+from tests.losses.compiling import BrokenOnce, graphs_compiled
 from tests.oracles import supervoxel
 
 SHAPES = {2: (11, 14), 3: (6, 7, 8)}
+LABEL_MAP = {"to_onehot_y": True, "softmax": True}
 
 
 def make_logits(shape, seed=0, dtype=torch.float32):
@@ -65,7 +74,7 @@ def test_softmax_equals_the_definition(ndim, criterion, device):
         each = criterion(input, label)
     else:
         each = F.cross_entropy(input, label[:, 0], reduction="none").unsqueeze(1)
-    loss = SupervoxelLoss(criterion, softmax=True, alpha=0.8, beta=0.3)
+    loss = SupervoxelLoss(criterion, to_onehot_y=True, softmax=True, alpha=0.8, beta=0.3)
     output = loss.with_counts(input.to(device), label.to(device))
     prediction = input.argmax(dim=1)
     for k in range(2):
@@ -114,9 +123,11 @@ def test_ignored_voxels_do_not_count(kind, ignore_index, threshold, device):
     input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
     label = make_label((2, 3 if kind == "channels" else 1, 9, 8), channels if softmax else 2).to(device)
     label[:, :, 6:] = ignore_index
-    loss = SupervoxelLoss(softmax=softmax, threshold=threshold, ignore_index=ignore_index)
+    loss = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, threshold=threshold, ignore_index=ignore_index)
     output = loss.with_counts(input, label)
-    cropped = SupervoxelLoss(softmax=softmax, threshold=threshold).with_counts(input[:, :, :6], label[:, :, :6])
+    cropped = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, threshold=threshold).with_counts(
+        input[:, :, :6], label[:, :, :6]
+    )
     torch.testing.assert_close(output, cropped)
     (gradient,) = torch.autograd.grad(output.loss, input)
     assert not gradient[:, :, 6:].any()
@@ -149,7 +160,9 @@ def test_a_criterion_may_fail_where_voxels_are_ignored():
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_reductions(reduction):
     input, label = make_logits((2, 3, 5, 6)), make_label((2, 1, 5, 6), 3)
-    loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), softmax=True, reduction=reduction)(input, label)
+    loss = SupervoxelLoss(nn.CrossEntropyLoss(reduction="none"), to_onehot_y=True, softmax=True, reduction=reduction)(
+        input, label
+    )
     map_ = F.cross_entropy(input, label[:, 0], reduction="none")
     for k in range(2):
         map_[k] *= weights(input[k].argmax(dim=0), label[k, 0], 0.5, 0.5, classes=True)
@@ -163,7 +176,7 @@ def test_gradcheck(softmax, ndim):
     channels = 3 if softmax else 1
     input = 3 * make_logits((1, channels, *(4,) * ndim), dtype=torch.float64)  # no step crosses the threshold
     label = make_label((1, 1, *(4,) * ndim), channels if softmax else 2)
-    loss = SupervoxelLoss(softmax=softmax, alpha=0.7, beta=0.3)
+    loss = SupervoxelLoss(to_onehot_y=softmax, softmax=softmax, alpha=0.7, beta=0.3)
     assert loss(input, label).dtype == torch.float64
     assert torch.autograd.gradcheck(lambda x: loss(x, label), input.requires_grad_())
 
@@ -195,7 +208,7 @@ def test_autocast(device):
     network = nn.Conv2d(1, 2, 3, padding=1).to(device)
     image, label = make_logits((2, 1, 16, 16)).to(device), make_label((2, 1, 16, 16)).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        loss = SupervoxelLoss(softmax=True)(network(image), label)
+        loss = SupervoxelLoss(to_onehot_y=True, softmax=True)(network(image), label)
     assert loss.dtype == torch.float32
     loss.backward()
     assert network.weight.grad.isfinite().all()
@@ -233,7 +246,7 @@ def test_in_monais_deep_supervision():
 def test_added_to_dice_and_skeleton_recall():
     input, label = make_logits((2, 3, 16, 16)).requires_grad_(), make_label((2, 1, 16, 16), 3)
     recall = DiceCESkeletonRecallLoss(softmax=True, to_onehot_y=True)
-    split = SupervoxelLoss(softmax=True)
+    split = SupervoxelLoss(to_onehot_y=True, softmax=True)
     both = SumLoss([recall, split], weights=[1, 0.5])
     pair = (label, tubed_skeleton(label, spatial_dims=2))
     for target in (label, pair):
@@ -304,17 +317,25 @@ def test_bad_options(options, error, message):
             make_logits((1, 1, 4, 4)),
             make_label((1, 1, 4, 4)),
             ValueError,
-            "needs leaving out `softmax`",
+            "needs leaving it out",
         ),
-        ({"softmax": True}, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
+        (LABEL_MAP, make_logits((1, 2, 4, 4)), make_label((1, 1, 4, 4), 9), ValueError, "class ids below 2"),
         (
-            {"softmax": True},
+            LABEL_MAP,
             make_logits((1, 2, 4, 4)),
             make_label((1, 2, 4, 4)),
             ValueError,
-            "one-hot already, and class",
+            "one-hot already, so leave out `to_onehot_y=True`",
         ),
-        ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `softmax=True`"),
+        (
+            {"softmax": True},
+            make_logits((1, 2, 4, 4)),
+            torch.ones(1, 2, 4, 4),
+            ValueError,
+            "Expected `target` to be one-hot, got voxels of no class or of several",
+        ),
+        ({"softmax": True}, make_logits((1, 2, 4, 4)), torch.zeros(1, 2, 4, 4), ValueError, "to be one-hot, got"),
+        ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `to_onehot_y=True`"),
         ({"criterion": torch.gt}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), TypeError, "got torch.bool"),
         ({"connectivity": 3}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "from 1 to 2"),
         (
@@ -338,11 +359,121 @@ def test_bad_input(options, input, target, error, message):
         SupervoxelLoss(**options)(input, target)
 
 
-def test_compiles():
-    input, label = make_logits((1, 1, 8, 8)), make_label((1, 1, 8, 8))
-    loss = SupervoxelLoss()
-    compiled = torch.compile(loss, backend="eager")
-    torch.testing.assert_close(compiled(input, label), loss(input, label))
+@pytest.mark.parametrize(
+    ("loss", "channels", "ids"),
+    [
+        (SupervoxelLoss(), 1, 2),
+        (SupervoxelLoss(ignore_index=255), 1, 2),
+        (SupervoxelLoss(**LABEL_MAP), 3, 3),
+        (SupervoxelAffinityLoss(edges=[(1, 0), (0, 1)]), 2, 4),
+    ],
+)
+def test_torch_compile_breaks_the_graph_once(loss, channels, ids):
+    input, label = make_logits((2, channels, 8, 8)), make_label((2, 1, 8, 8), ids)
+    assert graphs_compiled(loss, input, label) == graphs_compiled(BrokenOnce(), input, label)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # PyTorch looks at it
+def test_affinities_compile_to_machine_code():
+    input, label = make_logits((1, 2, 8, 8)).requires_grad_(), make_label((1, 1, 8, 8), 4)
+    loss = SupervoxelAffinityLoss(edges=[(1, 0), (0, 1)])
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: loss(2 * x, label) + 1)
+    gradient, expected = (torch.autograd.grad(f(input), input)[0] for f in (compiled, lambda x: loss(2 * x, label)))
+    torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ignore_index", [None, 255])
+@pytest.mark.parametrize("criterion", [None, nn.CrossEntropyLoss(reduction="none")])
+def test_one_hot_targets_give_what_their_label_map_gives(ndim, ignore_index, criterion, device):
+    input, label = make_logits((2, 4, *SHAPES[ndim])).to(device), make_label((2, 1, *SHAPES[ndim]), 4).to(device)
+    target = one_hot(label, 4)
+    if ignore_index is not None:
+        label[:, :, 3:5], target[:, :, 3:5] = ignore_index, ignore_index
+    of_map = SupervoxelLoss(criterion, **LABEL_MAP, ignore_index=ignore_index).with_counts(input, label)
+    of_channels = SupervoxelLoss(criterion, softmax=True, ignore_index=ignore_index).with_counts(input, target)
+    torch.testing.assert_close(of_channels, of_map)
+    assert of_map.n_merges.sum() != of_map.n_splits.sum()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ignore_index", [None, 255])
+def test_independent_channels_of_a_label_map_have_a_background(ndim, ignore_index, device):
+    input, label = make_logits((2, 3, *SHAPES[ndim])).to(device), make_label((2, 1, *SHAPES[ndim]), 3).to(device)
+    target = one_hot(label, 3)
+    if ignore_index is not None:
+        label[:, :, 3:5], target[:, :, 3:5] = ignore_index, ignore_index
+    output = SupervoxelLoss(to_onehot_y=True, ignore_index=ignore_index).with_counts(input, label)
+    each = SupervoxelLoss(ignore_index=ignore_index, reduction="none").with_counts(input, target)
+    plain = SupervoxelLoss(alpha=0, ignore_index=ignore_index, reduction="none")(input, target)
+    expected = torch.cat([0.5 * plain[:, :1], each.loss[:, 1:]], dim=1)
+    valid = torch.ones_like(input, dtype=torch.bool) if ignore_index is None else target != ignore_index
+    torch.testing.assert_close(output.loss, expected[valid].mean())
+    torch.testing.assert_close(output.n_splits, each.n_splits[:, 1:])
+    torch.testing.assert_close(output.n_merges, each.n_merges[:, 1:])
+
+
+def test_two_ids_are_two_objects():
+    """One mask would be split where the two touch."""
+    label = torch.tensor([[[[1, 1, 1, 2, 2, 2]]]])
+    input = torch.tensor([[[[1.0, 1, -1, -1, 1, 1]]]])
+    assert SupervoxelLoss().with_counts(input, label).n_splits == 0
+    assert SupervoxelLoss().with_counts(input, label.ne(0)).n_splits == 1
+    assert SupervoxelLoss().with_counts(input, label.ne(0).long()).n_splits == 1
+
+
+def test_logits_at_the_threshold_are_background():
+    label, input = torch.ones(1, 1, 1, 5), torch.tensor([[[[2.0, 2, 0.5, 2, 2]]]])
+    assert SupervoxelLoss(threshold=0.5).with_counts(input, label).n_splits == 1
+    assert SupervoxelLoss(threshold=0.25).with_counts(input, label).n_splits == 0
+
+
+def test_connectivity_reaches_the_search():
+    label = torch.eye(4)[None, None]
+    input = 2 * label - 1
+    input[..., 1, 1] = -1
+    for connectivity, splits in ((None, 1), (2, 1), (1, 1)):
+        assert SupervoxelLoss(connectivity=connectivity).with_counts(input, label).n_splits == splits
+    input[..., 1, 1], input[..., 1, 0] = 1, 1  # a corner filled in: with faces alone it joins two voxels
+    merges = [SupervoxelLoss(connectivity=k).with_counts(input, label).n_merges.item() for k in (1, 2)]
+    assert merges == [1, 0]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_criterion_may_have_a_map_for_each_class(reduction, device):
+    input, label = make_logits((2, 3, 5, 6)).to(device), make_label((2, 1, 5, 6), 3).to(device)
+    label[:, :, 3:] = 255
+    criterion = FocalLoss(to_onehot_y=True, use_softmax=False, include_background=True, reduction="none")
+    loss = SupervoxelLoss(criterion, **LABEL_MAP, alpha=0, ignore_index=255, reduction=reduction)(input, label)
+    each = criterion(input[:, :, :3], label[:, :, :3])
+    assert each.shape == (2, 3, 3, 6)
+    if reduction == "none":
+        torch.testing.assert_close(loss[:, :, :3], each)
+        assert not loss[:, :, 3:].any()
+    else:
+        torch.testing.assert_close(loss, each.mean() if reduction == "mean" else each.sum())
+
+
+@pytest.mark.parametrize(("options", "channels"), [({}, 2), (LABEL_MAP, 3)])
+def test_the_last_counts_are_kept(options, channels, device):
+    loss = SupervoxelLoss(**options)
+    assert loss.last_counts is None
+    input = make_logits((2, channels, 9, 8)).to(device).requires_grad_()
+    label = make_label((2, 1 if options else channels, 9, 8), 3 if options else 2).to(device)
+    output = loss.with_counts(input, label)
+    loss.last_counts = None
+    loss(input, label)
+    assert torch.equal(loss.last_counts.n_splits, output.n_splits)
+    assert torch.equal(loss.last_counts.n_merges, output.n_merges)
+    assert not torch.equal(output.n_splits, output.n_merges)
+    assert loss.last_counts.n_splits.device == input.device
+    assert not loss.last_counts.n_splits.requires_grad
+    assert torch.equal(copy.deepcopy(loss).last_counts.n_splits, output.n_splits)
+    loss.alpha = 0
+    loss(input, label)
+    assert loss.last_counts is None
 
 
 def test_training_closes_a_gap():

@@ -41,6 +41,15 @@ def test_identical_masks_score_exactly_one(ndim, seed):
         assert compute_centerline_dice(mask, mask, ignore_empty=False, score=score) == 1
 
 
+def test_little_in_common():
+    """Two lines that cross in one voxel: the mean of two small shares is that share."""
+    pred, label = torch.zeros(2, 1, 1, 301, 301)
+    pred[..., 150, :], label[..., :, 150] = 1, 1
+    torch.testing.assert_close(compute_centerline_dice(pred, label), torch.tensor([[1 / 301]]))
+    label[..., 150, 150] = 0
+    assert compute_centerline_dice(pred, label) == 0
+
+
 def test_empty_masks():
     empty, full = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     assert compute_centerline_dice(empty, full) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from skimage import measure, metrics
 
+from monai_topoloss.backends.cpu.partitions import compare_partitions
 from monai_topoloss.metrics import (
     AdaptedRandErrorMetric,
     VariationOfInformationMetric,
@@ -143,3 +146,58 @@ def test_bad_input(function, y_pred, options, error, message):
 def test_bad_score(metric):
     with pytest.raises(ValueError, match="Expected `score` to be one of"):
         metric(score="dice")
+
+
+def dictionaries(input, target, *, foreground_only):
+    """Entropies and shares of pairs by the definitions, voxel by voxel."""
+    joint, rows, columns = Counter(), Counter(), Counter()
+    for a, b in zip(input.ravel().tolist(), target.ravel().tolist(), strict=True):
+        if b or not foreground_only:
+            joint[a, b] += 1
+            rows[a] += 1
+            columns[b] += 1
+    total = sum(joint.values())
+    splits = -sum(n / total * math.log2(n / columns[b]) for (a, b), n in joint.items())
+    merges = -sum(n / total * math.log2(n / rows[a]) for (a, b), n in joint.items())
+    pairs = [
+        sum(n * (n - 1) for key, n in counts.items() if not (foreground_only and of_background(key)))
+        for counts, of_background in (
+            (joint, lambda k: k[0] == 0),
+            (rows, lambda k: k == 0),
+            (columns, lambda _: False),
+        )
+    ]
+    return splits, merges, 1 - 2 * pairs[0] / (pairs[1] + pairs[2]), pairs[0] / pairs[1], pairs[0] / pairs[2]
+
+
+@pytest.mark.parametrize("foreground_only", [True, False])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
+@pytest.mark.parametrize(("count", "length"), [(3, 1), (3, 9), (100, 1), (100, 5), (20000, 1)])
+def test_partitions_are_compared_by_the_definitions(count, length, dtype, foreground_only):
+    """Few ids and many, in long stretches and single voxels; more pairs than the first table holds."""
+    rng = np.random.default_rng(count + length)
+    top = min(count, np.iinfo(dtype).max)
+    images = [rng.integers(0, top, 6000).repeat(length).reshape(6, -1).astype(dtype) for _ in range(2)]
+    expected = dictionaries(*images, foreground_only=foreground_only)
+    found = compare_partitions(*images, foreground_only=foreground_only)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_partitions_of_unlike_types_and_huge_ids():
+    rng = np.random.default_rng(0)
+    small, large = rng.integers(0, 5, (2, 400)), rng.integers(0, 4, (2, 400))
+    expected = compare_partitions(small, large, foreground_only=True)
+    for input, target in (
+        (small.astype(np.uint8), large),
+        (small, large * 2**60),
+        (small * 2**60, large.astype(np.int8)),
+    ):
+        np.testing.assert_array_equal(compare_partitions(input, target, foreground_only=True), expected)
+    masks = small > 1, large > 0
+    as_ids = compare_partitions(*(mask.astype(np.int64) for mask in masks), foreground_only=False)
+    np.testing.assert_array_equal(compare_partitions(*masks, foreground_only=False), as_ids)
+
+
+def test_equal_partitions_have_no_error_at_all():
+    ids = np.random.default_rng(0).integers(0, 50, 10000)
+    assert compare_partitions(ids, 7 * ids, foreground_only=False).tolist() == [0, 0, 0, 1, 1]

@@ -8,9 +8,9 @@ Each ``*.toml`` beside this file lists changes of one part of the package::
     new = "max(radius, sum(label.shape))"
     tests = ["tests/topology/test_skeleton.py"] # what pytest is called with, beside -x
 
-``python tests/mutations/replay.py [NAME ...]`` copies the checkout to a temporary folder, sees that the tests pass there,
-makes one change after the other, and runs its tests again. It fails if a change survives its tests, or does not fit the
-code any more.
+``python tests/mutations/replay.py [NAME ...]`` copies the checkout to a temporary folder, sees that the tests pass
+there, makes one change after the other, and runs its tests again. It fails if a change survives its tests, or does not
+fit the code any more.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def test_each_change_fits_the_code(mutation):
     assert changed != source
     if mutation.file.endswith(".py"):
         compile(changed, mutation.file, "exec")
-    assert all((ROOT / test.split("::")[0]).exists() for test in mutation.tests)
+    assert all((ROOT / test.split("::")[0]).exists() for test in mutation.tests if test.startswith("tests/"))
 
 
 def test_a_change_that_does_not_fit_is_refused():

@@ -38,7 +38,7 @@ def test_label_map(module):
     found = loss(logits, torch.cat([label, skeleton], dim=1))
     expected = DiceCESkeletonRecallLoss(lambda_recall=0.5, **options)(logits, (label, skeleton))
     torch.testing.assert_close(found, expected)
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     loss = module.ExtendedLoss(
         lambda input, _: input.sum(),
         recall=None,

@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss, nnunet
-from monai_topoloss.datasets import synthetic_vessels
+from tests.nnunet.batches import make_batch
 from tests.nnunet.workspace import IGNORE_LABEL, make_trainer
 
 pytest.importorskip("nnunetv2", reason="needs nnunetv2")
@@ -28,47 +28,6 @@ MODES = ("labels", "ignore", "regions", "ignore-regions")
 
 def import_stock():
     return importlib.import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer").nnUNetTrainer
-
-
-def get_transforms(trainer, *, training=True):
-    """The transforms as `get_dataloaders` asks for them."""
-    manager = trainer.label_manager
-    rotation, dummy_2d, _, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-    scales = trainer._get_deep_supervision_scales()
-    options = {
-        "is_cascaded": trainer.is_cascaded,
-        "foreground_labels": manager.foreground_labels,
-        "regions": manager.foreground_regions if manager.has_regions else None,
-        "ignore_label": manager.ignore_label,
-    }
-    if not training:
-        return trainer.get_validation_transforms(scales, **options)
-    patch_size = trainer.configuration_manager.patch_size
-    return trainer.get_training_transforms(
-        patch_size, rotation, scales, mirror_axes, dummy_2d, use_mask_for_norm=[False], **options
-    )
-
-
-def make_batch(trainer, mode, *, training=False):
-    """Two samples after the transforms, put together as nnU-Net's loader does."""
-    transforms = get_transforms(trainer, training=training)
-    size = trainer.configuration_manager.patch_size
-    samples = []
-    for seed in range(2):
-        image, label = synthetic_vessels(tuple(size), seed=seed, num_trees=2)
-        label = label.astype(np.int16)
-        if "ignore" in mode:
-            label[:, :8] = IGNORE_LABEL
-        label[:, :, -2:] = -1  # beyond the border of the image
-        segmentation = np.concatenate([label, label * (label < 2)]) if trainer.is_cascaded else label
-        sample = {"image": torch.from_numpy(image), "segmentation": torch.from_numpy(segmentation)}
-        samples.append(transforms(**sample))
-    targets = [sample["segmentation"] for sample in samples]
-    if isinstance(targets[0], list):
-        target = [torch.stack(level) for level in zip(*targets, strict=True)]
-    else:
-        target = torch.stack(targets)
-    return {"data": torch.stack([sample["image"] for sample in samples]), "target": target}
 
 
 def as_label(plain, mode):
@@ -105,7 +64,7 @@ def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
         label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
         kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
         recall = SkeletonRecallLoss(**kind, ignore_index=ignore_index)
-        supervoxel = SupervoxelLoss(softmax=not regions, ignore_index=ignore_index)
+        supervoxel = SupervoxelLoss(to_onehot_y=not regions, softmax=not regions, ignore_index=ignore_index)
         expected = expected + weight * recall(output, (label, level[:, -skeletons:])) if weight else expected
         expected = expected + weight * supervoxel(output, label) if weight else expected
     assert len(target) == 3

@@ -67,8 +67,8 @@ def test_larger_images_against_scikit_image(ndim, kind):
             components = measure.label(mask, connectivity=connectivity).max()
             cavities = measure.label(np.pad(~mask, 1, constant_values=True), connectivity=dual).max() - 1
             expected = [components, cavities] if ndim == 2 else [components, components + cavities - euler, cavities]
-            assert euler_number(mask, connectivity=connectivity) == euler
-            assert betti_numbers(mask, connectivity=connectivity).tolist() == expected
+            assert euler_number(mask, connectivity=connectivity, spatial_dims=ndim) == euler
+            assert betti_numbers(mask, connectivity=connectivity, spatial_dims=ndim).tolist() == expected
 
 
 def tube(points, radius, shape):

@@ -7,7 +7,7 @@ from monai.data import MetaTensor
 from scipy import ndimage
 from skimage import measure
 
-from monai_topoloss.topology import label_components
+from monai_topoloss.topology import critical_components, label_components
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -43,6 +43,46 @@ def test_instances_as_scikit_image_labels_them(ndim, largest):
         found = label_components(image)
         np.testing.assert_array_equal(found.labels, expected)
         assert found.counts == count
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.int64, np.float32])
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_that_touch_in_wide_volumes(dtype, seed):
+    """Smooth objects of several ids, in rows of many voxels: what is in front decides most of it."""
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(1, (9, 12, 150)))
+    field = ndimage.gaussian_filter(rng.random(shape), (1, 1, 2.5)) if seed else rng.random(shape)
+    ranks = field.argsort(axis=None).argsort().reshape(shape)
+    image = (4 * ranks // ranks.size * (1 if seed % 2 else 60)).astype(dtype)
+    for connectivity in (1, 2, 3):
+        expected, count = measure.label(image.astype(int), return_num=True, connectivity=connectivity)
+        found = label_components(image, connectivity=connectivity, spatial_dims=3)
+        np.testing.assert_array_equal(found.labels, in_raster_order(expected))
+        assert found.counts == count
+
+
+@pytest.mark.parametrize("connectivity", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 61, 62, 63, 124, 125, 200])
+def test_masks_of_every_width(width, connectivity):
+    """Words of bits hold 62 voxels, and blocks of ids 16."""
+    rng = np.random.default_rng(width)
+    for density in (0.3, 0.7, 0.97):
+        mask = rng.random((4, 5, width)) < density
+        expected, count = ndimage.label(mask, ndimage.generate_binary_structure(3, connectivity))
+        for image in (mask, mask.astype(np.uint8), 7 * mask.astype(np.uint8), mask.astype(np.int64)):
+            found = label_components(image, connectivity=connectivity)
+            np.testing.assert_array_equal(found.labels, expected)
+            assert found.counts == count
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 65), (63, 127), (1, 129), (2**30 - 1, 2**31 - 1), (1, 2**31 + 1)])
+def test_ids_that_differ_in_high_bits_are_told_apart(low, high):
+    image = np.array([[low, low, high, high]])
+    assert label_components(image).labels.tolist() == [[1, 1, 2, 2]]
+    broken = image.copy()
+    broken[0, 1:3] = 0  # of two objects the ends, of one the middle
+    assert critical_components(broken, image).n_splits == 0
+    assert critical_components(broken, image != 0).n_splits == 1
 
 
 def test_batches_and_devices(device):

@@ -261,7 +261,7 @@ def test_real_labels(real_data):
             r"`target` of the shape of `input`, \(3, 3\), got \(3, 4\)",
         ),
         ({"input": np.zeros(3), "target": np.zeros(3)}, ValueError, "Expected `input` to have 2 or 3 axes"),
-        ({"input": np.full((3, 3), np.nan)}, ValueError, "whole numbers, got others; a prediction has to be made"),
+        ({"input": np.full((3, 3), np.nan)}, ValueError, "whole numbers, got NaN"),
         ({"input": np.full((3, 3), 1e19)}, ValueError, "Expected `input` to hold class ids up to"),
         ({"input": np.full((3, 3), -1)}, ValueError, "Expected `input` to hold no negative class ids, got -1"),
         ({"target": np.full((3, 3), 3), "num_classes": 3}, ValueError, "`target` to hold class ids below 3"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
@@ -40,7 +42,8 @@ def test_2d_equals_scikit_image(kind, size, method, device):
 def test_3d_equals_scikit_image(kind, size):
     for seed in range(25 if size < 70 else 6):
         mask = random_mask(kind, 3, seed, size=size)
-        np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+        skeleton = skeletonize(mask, method="lee_skimage", spatial_dims=3)
+        np.testing.assert_array_equal(skeleton, skimage.morphology.skeletonize(mask))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_lee_equals_its_literal_definition(ndim, kind, device):
 def test_lee_keeps_the_topology(ndim, kind, device):
     for seed in range(40):
         mask = random_mask(kind, ndim, seed, size=24 if seed % 2 else 8)
-        skeleton = skeletonize(torch.from_numpy(mask).to(device), method="lee").cpu().numpy()
+        skeleton = skeletonize(torch.from_numpy(mask).to(device), method="lee", spatial_dims=ndim).cpu().numpy()
         assert not (skeleton & ~mask).any()
         assert lee.betti_numbers(skeleton) == lee.betti_numbers(mask)
 
@@ -121,10 +124,11 @@ def test_padding_cropping_and_shifting_change_nothing(method, kind, device):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, bool])
 def test_tubed_skeleton_equals_the_definition(ndim, kind, radius, dtype, device):
     label = random_label(kind, ndim, seed=radius).astype(dtype)
-    tubes = tubed_skeleton(torch.from_numpy(label).to(device), radius=radius)
+    tubes = tubed_skeleton(torch.from_numpy(label).to(device), radius=radius, spatial_dims=ndim)
     assert tubes.device.type == device.type
-    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(label, radius, skeletonize), strict=True)
-    tubes = tubed_skeleton(label, radius=radius, method=AS_SCIKIT_IMAGE[ndim])
+    thin = partial(skeletonize, spatial_dims=ndim)
+    np.testing.assert_array_equal(tubes.cpu(), oracle.tubed_skeleton(label, radius, thin), strict=True)
+    tubes = tubed_skeleton(label, radius=radius, method=AS_SCIKIT_IMAGE[ndim], spatial_dims=ndim)
     np.testing.assert_array_equal(tubes, oracle.tubed_skeleton(label, radius), strict=True)
 
 
@@ -333,7 +337,8 @@ def test_real_volumes(name, real_data):
             low, high = np.argwhere(mask).min(axis=0), np.argwhere(mask).max(axis=0) + 1
             masks.append(np.pad(mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], 2))
     for mask in masks:
-        np.testing.assert_array_equal(skeletonize(mask, method="lee_skimage"), skimage.morphology.skeletonize(mask))
+        skeleton = skeletonize(mask, method="lee_skimage", spatial_dims=3)
+        np.testing.assert_array_equal(skeleton, skimage.morphology.skeletonize(mask))
         skeleton = skeletonize(mask)
         labels = [skimage.measure.label(m, connectivity=3, return_num=True)[1] for m in (mask, skeleton)]
         assert labels[0] == labels[1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from scipy import ndimage
 
 from monai_topoloss import critical_components, skeletonize, tubed_skeleton
@@ -61,15 +62,92 @@ def test_outlines():
     assert not where(picture, MERGE).any()
 
 
+def test_predicted_instances_that_touch_are_told_apart():
+    """Both outlines show between them: green on both sides of the label's border, yellow on one of the prediction's."""
+    label = np.ones((4, 8), dtype=np.uint8)
+    label[:, 4:] = 2
+    picture = critical_overlay(label, label, scale=4)
+    assert where(picture, LABEL)[:, 15].all()
+    assert where(picture, PREDICTION)[:, 16].all()
+    merged = critical_overlay(label > 0, label, scale=4)
+    assert where(merged, LABEL)[:, 15:17].all()
+    assert not where(merged, PREDICTION).any()
+    split = critical_overlay(label, label > 0, scale=4)
+    assert where(split, PREDICTION).nonzero()[1].tolist() == [16] * 16
+    assert not where(split, LABEL).any()
+
+
+def test_classes():
+    """A wrong class is a split of one and a merge of the other, and no mistake of instances."""
+    label = np.zeros((9, 20), dtype=np.uint8)
+    label[4, 2:18] = 1
+    prediction = label.copy()
+    prediction[4, 9] = 2
+    as_classes = critical_overlay(prediction, label, num_classes=3, scale=8)
+    found = enlarge(prediction == 2, 8)
+    shares = [where(as_classes, colour)[found].mean() for colour in (SPLIT, MERGE)]
+    assert sum(shares) == 1  # in stripes
+    assert min(shares) > 0.3
+    as_instances = critical_overlay(prediction, label, scale=8)
+    assert not where(as_instances, SPLIT).any()
+    assert not where(as_instances, MERGE).any()
+    found = critical_components(*make_pair(), num_classes=2)
+    picture = critical_overlay(*make_pair(), num_classes=2, scale=7)
+    assert where(picture, MERGE)[enlarge(found.merges, 7)].all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_spacing_is_in_proportion(axis):
+    prediction, label = make_pair((8, 10, 12))
+    spacing = (3.0, 1.5, 0.75)
+    height, width = (
+        int(4 * n * size) for k, (n, size) in enumerate(zip((8, 10, 12), spacing, strict=True)) if k != axis
+    )
+    factor = 3 / min(size for k, size in enumerate(spacing) if k != axis)
+    picture = critical_overlay(prediction, label, spacing=spacing, axis=axis, scale=3)
+    assert picture.shape == (height * factor / 4, width * factor / 4, 3)
+    splits, merges = (mask.max(axis=axis) for mask in critical_components(prediction, label)[:2])
+    rows, columns = picture.shape[0] // merges.shape[0], picture.shape[1] // merges.shape[1]
+    assert where(picture, MERGE)[(merges & ~splits).repeat(rows, 0).repeat(columns, 1)].all()
+    affine = torch.diag(torch.tensor([-3.0, 1.5, 0.75, 1]))
+    for pair in ((MetaTensor(prediction, affine=affine), label), (prediction, MetaTensor(label, affine=affine))):
+        np.testing.assert_array_equal(critical_overlay(*pair, axis=axis, scale=3), picture)
+        assert critical_overlay(*pair, axis=axis, scale=3, spacing=1).shape == (*(3 * n for n in merges.shape), 3)
+    thin = skeleton_overlay(MetaTensor(label, affine=affine), axis=axis, scale=3)
+    assert thin.shape == picture.shape
+    np.testing.assert_array_equal(skeleton_overlay(label, spacing=spacing, axis=axis, scale=3), thin)
+
+
+def test_a_ring_is_round_where_voxels_are_not():
+    label = np.zeros((40, 40), dtype=bool)
+    prediction = label.copy()
+    prediction[20, 15:25] = True  # 10 units high and wide
+    picture = critical_overlay(prediction, label, spacing=(10, 1), scale=2)
+    rows, columns = where(picture, MERGE).nonzero()
+    assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
+
+
+def test_channels_are_not_taken_for_slices_without_a_word(monkeypatch):
+    monkeypatch.setattr("monai_topoloss._checks.tensors._warned_of", set())
+    mask = np.zeros((3, 16, 16), dtype=bool)
+    with pytest.warns(UserWarning, match=r"`prediction` of shape \(3, 16, 16\) was taken for a volume of 3 slices"):
+        critical_overlay(mask, mask)
+    skeleton_overlay(mask)  # it has been said
+    critical_overlay(mask, mask, spatial_dims=3)
+    with pytest.raises(ValueError, match=r"Expected `label` to have 2 axes, got shape .* draw one channel"):
+        skeleton_overlay(mask, spatial_dims=2)
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_volumes(axis):
     prediction, label = make_pair((20, 24, 28))
     image = np.random.default_rng(0).random(label.shape)
     found = critical_components(prediction, label)
     projected = critical_overlay(prediction, label, image, axis=axis, scale=1)
-    merges = found.merges.max(axis=axis)
+    splits, merges = found.splits.max(axis=axis), found.merges.max(axis=axis)
     assert projected.shape[:2] == merges.shape
-    assert where(projected, MERGE)[merges].all()
+    assert where(projected, MERGE)[merges & ~splits].all()
+    assert (where(projected, MERGE) | where(projected, SPLIT))[merges & splits].all()
     place = int(np.argmax(found.merges.sum(axis=tuple({0, 1, 2} - {axis % 3}))))
     cut = critical_overlay(prediction, label, image, axis=axis, index=place, scale=1)
     assert where(cut, MERGE)[found.merges.take(place, axis)].all()
@@ -110,7 +188,7 @@ def test_skeleton(radius):
     np.testing.assert_array_equal(marked, tube)
 
 
-@pytest.mark.parametrize("width", [30, 200])
+@pytest.mark.parametrize("width", [10, 30, 200])
 def test_legend_is_below(width):
     prediction, label = make_pair((40, width))
     for function, colours in (
@@ -118,7 +196,7 @@ def test_legend_is_below(width):
         (lambda **options: skeleton_overlay(label, radius=1, **options), (LABEL, SPLIT, TUBE)),
     ):
         bare, full = function(scale=4), function(scale=4, legend=True)
-        np.testing.assert_array_equal(full[: len(bare)], bare)
+        np.testing.assert_array_equal(full[: len(bare), : bare.shape[1]], bare)
         strip = full[len(bare) :]
         assert len(strip) > 12
         assert all(where(strip, colour).any() for colour in colours)
@@ -131,7 +209,19 @@ def test_legend_is_below(width):
         ({"prediction": "x"}, TypeError, "Expected `prediction` to be a torch.Tensor"),
         ({"prediction": np.zeros((5, 6, 7), bool)}, ValueError, "Expected `label` of the shape of `prediction`"),
         ({"prediction": np.full((5, 6), 0.5)}, ValueError, "made discrete first"),
-        ({"prediction": np.zeros((1, 1, 5, 6))}, ValueError, "Expected `prediction` to have 2 or 3 axes"),
+        (
+            {"prediction": np.zeros((1, 1, 5, 6))},
+            ValueError,
+            r"Expected `prediction` to have 2 or 3 axes, got .* such as `prediction\[1\]`, .*`num_classes`, .*`plot",
+        ),
+        ({"spatial_dims": 3}, ValueError, r"Expected `prediction` to have 3 axes, got shape \(5, 6\)"),
+        ({"spatial_dims": 4}, ValueError, "Expected `prediction` to have 4 axes"),
+        ({"label": np.full((5, 6), 2), "num_classes": 2}, ValueError, "Expected `label` to hold class ids below 2"),
+        ({"num_classes": 1}, ValueError, "Expected `num_classes` to be at least 2"),
+        ({"spacing": 0}, ValueError, "Expected `spacing` to be a positive number or 2 of them, got 0"),
+        ({"spacing": (1, 2, 3)}, ValueError, "Expected `spacing` to be a positive number or 2 of them"),
+        ({"spacing": "1"}, TypeError, "Expected `spacing` to be a number, got str"),
+        ({"axis": (0, 1)}, TypeError, "Expected `axis` to be an int, got tuple"),
         ({"image": np.zeros((6, 5))}, ValueError, r"Expected `image` of shape \(5, 6\), or with channels in front"),
         ({"image": np.zeros((0, 5, 6))}, ValueError, r"Expected `image` of shape \(5, 6\), or with channels in front"),
         ({"image": np.zeros((2, 3, 5, 6))}, ValueError, r"Expected `image` of shape \(5, 6\), or with channels in"),

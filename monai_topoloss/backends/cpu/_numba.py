@@ -8,17 +8,21 @@ from typing import Any, TypeVar, cast
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
+
+from monai_topoloss.backends.cpu.cache import KernelCache
+from monai_topoloss.backends.fork import hold_at_forks
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def jit(function: F) -> F:
-    """Compile with numba: without the GIL, and cached on disk where a place can be written to.
+    """Compile with numba: without the GIL, and kept on disk as `monai_topoloss.backends.cpu.cache` says.
 
-    Numba looks beside the source file and in the user's cache folder, and raises if it can write to neither; then each
-    process compiles anew. There is no ``parallel=True``: numba's OpenMP layer kills forked workers of a DataLoader, and
-    its own layer aborts when two threads call in.
+    There is no ``parallel=True``: numba's OpenMP layer kills forked workers of a DataLoader, and its own layer aborts
+    when two threads call in.
     """
     return _jit(function)
 
@@ -38,11 +42,10 @@ def jit_inline(function: F) -> F:
 
 
 def _jit(function: F, **options: Any) -> F:
-    options = {"nogil": True, "error_model": "numpy", **options}
-    try:
-        return cast(F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(**options)(function))
+    compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if isinstance(compiled, Dispatcher):  # and not the function itself, as under NUMBA_DISABLE_JIT
+        cast(Any, compiled)._cache = KernelCache(function)
+    return cast(F, compiled)
 
 
 @intrinsic
@@ -63,3 +66,5 @@ def _count_bits(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
 
 lowest_bit: Any = _lowest_bit  # in a kernel: the index of the lowest set bit of a uint64 other than 0
 count_bits: Any = _count_bits  # in a kernel: how many bits of a uint64 are set
+
+hold_at_forks(global_compiler_lock)  # a thread that compiles, or loads a kernel, holds it for up to seconds

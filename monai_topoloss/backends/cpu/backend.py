@@ -110,8 +110,13 @@ class CpuBackend:
         """See `Backend.compare_partitions`."""
         inputs, targets = input.numpy(force=True), target.numpy(force=True)
         errors = np.zeros((len(PartitionErrors._fields), len(inputs)))
-        for index, pair in enumerate(zip(inputs, targets, strict=True)):
-            errors[:, index] = partitions.compare_partitions(*pair, foreground_only=foreground_only)
+
+        def compare(index: int) -> None:
+            errors[:, index] = partitions.compare_partitions(
+                inputs[index], targets[index], foreground_only=foreground_only
+            )
+
+        for_each(compare, range(len(inputs)))
         return PartitionErrors(*(_to_tensor(error, input) for error in errors))
 
 

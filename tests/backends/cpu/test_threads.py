@@ -73,6 +73,56 @@ def test_workers_of_a_dataloader_use_one_thread():
     assert [tuple(x.item() for x in batch) for batch in DataLoader(ThreadNames(), num_workers=1)] == [(1, False)] * 2
 
 
+def test_the_pool_follows_the_number_of_threads():
+    before = torch.get_num_threads()
+    try:
+        for count in (2, 3, 2):
+            torch.set_num_threads(count)
+            meeting = threading.Barrier(count, timeout=30)
+            threads.for_each(
+                lambda _, meeting=meeting: meeting.wait(), range(count)
+            )  # all have to be under way at once
+            assert threads._pool._max_workers == count
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_one_item_needs_no_pool(monkeypatch):
+    monkeypatch.setattr(threads, "_pool", None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    threads.for_each(lambda _: None, range(1))
+    assert threads._pool is None
+
+
+def test_a_forked_process_has_a_pool_of_its_own():
+    """The parent's has no threads there, and who waits for them waits for ever."""
+    code = textwrap.dedent(
+        """
+        import os, signal, time
+        import torch
+        from monai_topoloss.backends.cpu import threads
+
+        torch.set_num_threads(2)
+        seen = []
+        threads.for_each(seen.append, range(4))
+        child = os.fork()
+        if child == 0:
+            threads.for_each(seen.append, range(4, 8))
+            os._exit(0 if sorted(seen) == list(range(8)) else 1)
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not (done := os.waitpid(child, os.WNOHANG))[0]:
+            time.sleep(0.01)
+        if not done[0]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        threads.for_each(seen.append, range(4))
+        print("hung" if not done[0] else f"status {done[1]}", len(seen))
+        """
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert result.stdout.strip() == "status 0 8", result.stderr
+
+
 @pytest.mark.slow
 def test_fork_and_concurrent_threads():
     """Kernels in the parent, in forked workers, and then in four threads at once, in a process of their own."""

@@ -39,7 +39,7 @@ def functions():
     logits, label = make_pair()
     prediction = (logits[:, 1:] > 0).detach()
     recall, both = (loss(softmax=True, to_onehot_y=True) for loss in (SkeletonRecallLoss, DiceCESkeletonRecallLoss))
-    supervoxel = SupervoxelLoss(softmax=True)
+    supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)
     return {
         "tubed_skeleton": lambda: tubed_skeleton(label, spatial_dims=3),
         "critical_components": lambda: critical_components(prediction, label != 0, spatial_dims=3).splits,
@@ -121,8 +121,8 @@ def test_in_a_loader_with_threads():
     transform = Compose([ToDeviced("label", "cuda"), TubedSkeletonized("label"), CriticalComponentsd("label", "label")])
     loader = ThreadDataLoader(Dataset(items, transform), batch_size=1, num_workers=0, use_thread_workers=True)
     for item, batch in zip(items, loader, strict=True):
-        assert batch["label_skeleton"].is_cuda
-        assert bool((batch["label_skeleton"][0].cpu() == tubed_skeleton(item["label"], spatial_dims=3)).all())
+        assert batch["skeleton_label"].is_cuda
+        assert bool((batch["skeleton_label"][0].cpu() == tubed_skeleton(item["label"], spatial_dims=3)).all())
 
 
 @pytest.mark.parametrize("name", ["SkeletonRecallLoss", "DiceCESkeletonRecallLoss", "SupervoxelLoss"])

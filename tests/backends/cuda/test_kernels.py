@@ -101,6 +101,16 @@ def test_label_components(cuda, ndim, ids):
             assert_equal(found[1], expected[1])
 
 
+@pytest.mark.parametrize(("low", "high"), [(1, 65), (2**30 - 1, 2**31 - 1), (1, 2**31 + 1), (2**30, 2**31)])
+def test_ids_that_differ_in_high_bits_are_told_apart(cuda, low, high):
+    image = torch.tensor([[[low, low, high, high]]])
+    assert cuda.label_components(image, connectivity=2)[0].tolist() == [[[1, 1, 2, 2]]]
+    broken = image.clone()
+    broken[..., 1:3] = 0
+    options = {"num_classes": None, "object_connectivity": 2, "mistake_connectivity": 2}
+    assert not cuda.critical_components(broken, image, **options).n_splits.any()
+
+
 @pytest.mark.parametrize("edges", [[(1, 0), (0, 1), (-3, 4)], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-2, 0, 5)]])
 def test_label_affinities(cuda, edges):
     shape = (2, len(edges), *(10, 11, 12)[: len(edges[0])])

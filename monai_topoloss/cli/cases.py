@@ -1,0 +1,134 @@
+"""One case of ``evaluate``: a prediction and a label are read, brought together, checked and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from monai_topoloss._checks.cases import check_case_connectivity, check_case_ids, check_case_shapes
+from monai_topoloss.cli.files import read_picture
+from monai_topoloss.cli.placement import Affine, bring_together
+from monai_topoloss.cli.scores import Mask, Pair, compute_scores
+from monai_topoloss.cli.table import Row
+
+_SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
+
+
+class Settings(NamedTuple):
+    """What to compute, as the options say it."""
+
+    metrics: tuple[str, ...]
+    num_classes: int | None
+    instances: bool
+    ignore_index: int | None
+    connectivity: int | None
+    patch_size: int | None
+    strict: bool
+
+
+class Case(NamedTuple):
+    """A name, and the files to compare."""
+
+    name: str
+    prediction: Path
+    label: Path
+
+
+class Outcome(NamedTuple):
+    """What came of a case: rows, what to mention of it, and what went wrong if anything did."""
+
+    rows: list[Row]
+    notes: list[str]
+    error: str
+
+
+def evaluate_case(settings: Settings, case: Case) -> Outcome:
+    """Compute the metrics of a case: a row, or one for each class but the background."""
+    notes: list[str] = []
+    try:
+        values = list(_evaluate(settings, case, notes))
+    except Exception as error:  # noqa: BLE001 - whatever a broken file makes a library raise: the others still count
+        return Outcome([], notes, " ".join(str(error).split()) or type(error).__name__)
+    note = "; ".join(notes)
+    return Outcome([Row(case.name, of_class, scores, note) for of_class, scores in values], notes, "")
+
+
+def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tuple[int | None, list[float]]]:
+    # Of each file, what is needed is taken at once, and the rest is dropped: at most one is held as it was read.
+    array, place = _read("label", case.label, notes)
+    check_case_connectivity(settings.connectivity, array.ndim)
+    label, several, counts = _take("label", array, settings)
+    del array
+    array, other_place = _read("prediction", case.prediction, notes)
+    array = bring_together(array, other_place, label.shape, place, notes, strict=settings.strict)
+    check_case_shapes(array.shape, label.shape)
+    prediction, several_found, _ = _take("prediction", array, settings, counts)
+    del array
+    if several or several_found:
+        notes.append(_SEVERAL)
+    yield from _compare(prediction, label, counts, settings)
+
+
+def _read(kind: str, path: Path, notes: list[str]) -> tuple[NDArray[Any], Affine | None]:
+    picture = read_picture(path)
+    if picture.note:
+        notes.append(f"{kind}: {picture.note}")
+    return picture.array, picture.affine
+
+
+def _take(
+    kind: str, array: NDArray[Any], settings: Settings, counts: Mask | None = None
+) -> tuple[NDArray[Any], bool, Mask | None]:
+    """Return what is to be compared of an array, in C order.
+
+    Also whether ids were told from each other in vain, and where voxels count, which the label decides.
+    """
+    if settings.ignore_index is not None:
+        counts = _in_c_order(array != settings.ignore_index, bool) if counts is None else counts
+        array = np.where(counts, array, np.zeros((), array.dtype))
+    check_case_ids(kind, array, num_classes=settings.num_classes)
+    highest = array.max(initial=0)
+    if settings.num_classes is not None:
+        return _in_c_order(array, np.min_scalar_type(settings.num_classes)), False, counts
+    if settings.instances:
+        return _in_c_order(array, np.int32 if highest < 2**31 else np.int64), False, counts
+    mask = _in_c_order(array, bool)
+    several = highest > 1 and np.count_nonzero(array == highest) < np.count_nonzero(mask)
+    return mask, bool(several), counts
+
+
+def _in_c_order(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array in C order, with whole numbers in another dtype.
+
+    NIfTI files hold x fastest. To turn that round costs more than most metrics, unless it is done in planes, each of
+    which is read in the order of the memory, and fits into the cache.
+    """
+    if array.flags.c_contiguous:
+        return array.astype(dtype, copy=False)
+    turned = np.empty(array.shape, dtype)
+    for index in range(array.shape[1]):
+        turned[:, index] = array[:, index].copy(order="K")
+    return turned
+
+
+def _compare(
+    prediction: NDArray[Any], label: NDArray[Any], counts: Mask | None, settings: Settings
+) -> Iterator[tuple[int | None, list[float]]]:
+    """Return the metrics, or the number and the metrics of each class."""
+    options: dict[str, Any] = {
+        "counts": counts,
+        "connectivity": settings.connectivity,
+        "patch_size": settings.patch_size,
+    }
+    if settings.num_classes is not None:
+        for k in range(1, settings.num_classes):
+            yield k, compute_scores(settings.metrics, Pair(prediction == k, label == k, **options))
+    elif settings.instances:
+        pair = Pair(prediction != 0, label != 0, instances=(prediction, label), **options)
+        yield None, compute_scores(settings.metrics, pair)
+    else:
+        yield None, compute_scores(settings.metrics, Pair(prediction, label, **options))
