@@ -157,36 +157,38 @@ def _join(
                 scratch[size * (n + 1) + w] = _0
             alike_before, between_before = _0, _0
             continue
-        north, front = scratch[size + w], scratch[2 * size + w]
-        between = (north & use_north) | (front & use_front)
+        between = (scratch[size + w] & use_north) | (scratch[2 * size + w] & use_front)
         if connectivity == 1 and n == 1:  # two steps: the row north, and the one in front of that
-            between &= front  # of the row north, as yet
+            between &= scratch[2 * size + w]  # of the row north, as yet
+        a, b = 3 * (row * size + w), 3 * (other * size + w)
+        changes = words[a + 1]
+        between_shifted = (between << _1) | between_before
+        between_before = between >> _63
+        pairs, ends, begins = present & ~between, _0, _0
+        if wide:
+            pairs &= ~((between_shifted & ~changes) | ((between & ~changes) >> _1))
+        if diagonal:
+            ends, begins = changes & words[b], words[a] & words[b + 1]
+            if w == 0:
+                ends, begins = ends & ~_1, begins & ~_1
+            if wide:
+                ends, begins = ends & ~between_shifted, begins & ~between
+        if n > 1 and pairs | ends | begins == _0:
+            alike_before = _0
+            continue
         alike = equal_word(image, row * width, other * width, w, width) & present
         if n < 2:
             scratch[size * (n + 1) + w] = alike
-        a, b = 3 * (row * size + w), 3 * (other * size + w)
-        changes = words[a + 1]
-        shifted, between_shifted = (alike << _1) | alike_before, (between << _1) | between_before
-        pairs = alike & (~shifted | changes) & ~between
-        if wide:
-            pairs &= ~((between_shifted & ~changes) | ((between & ~changes) >> _1))
-        _join_at(pairs, _1, _1, a, b, words, parent)
+        shifted = (alike << _1) | alike_before
+        alike_before = alike >> _63
+        _join_at(pairs & alike & (~shifted | changes), _1, _1, a, b, words, parent)
         if diagonal:
-            apart = ~(alike | shifted)
-            if w == 0:
-                apart &= ~_1
-            ends = changes & words[b] & apart  # a run of this row ends, one of the other begins
-            begins = words[a] & words[b + 1] & apart
-            if wide:
-                ends &= ~between_shifted
-                begins &= ~between
-            if ends:
-                i, j = row * width + 64 * w, other * width + 64 * w
+            i, j = row * width + 64 * w, other * width + 64 * w
+            ends, begins = ends & ~(alike | shifted), begins & ~(alike | shifted)
+            if ends:  # a run of this row ends, one of the other begins
                 _join_at(_select(image, ends, i - 1, j), _0, _1, a, b, words, parent)
             if begins:
-                i, j = row * width + 64 * w, other * width + 64 * w
                 _join_at(_select(image, begins, i, j - 1), _1, _0, a, b, words, parent)
-        alike_before, between_before = alike >> _63, between >> _63
 
 
 @jit_inline
@@ -209,7 +211,13 @@ def _join_at(places: Any, at_a: Any, at_b: Any, a: Any, b: Any, words: Any, pare
         rest ^= place
         i = np.int64(words[a + 2] + count_bits(words[a] & ((place << at_a) - _1))) - 1
         j = np.int64(words[b + 2] + count_bits(words[b] & ((place << at_b) - _1))) - 1
-        join(parent, i, j)
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = np.int64(parent[i])
+        while parent[j] != j:
+            parent[j] = parent[parent[j]]
+            j = np.int64(parent[j])
+        parent[max(i, j)] = min(i, j)
 
 
 @jit_loop
@@ -244,25 +252,30 @@ def _write(words: Any, number: Any, width: Any, out: Any) -> Any:
                 x = 64 * w + np.int64(lowest_bit(bits))
                 place = bits & (~bits + _1)
                 bits ^= place
+                follows = starts & place != _0
                 if is_open:
-                    _write_run(out, row * width + begin, row * width + min(x, width), number[run - 1])
-                is_open = starts & place != _0
+                    _write_run(out, row * width + begin, row * width + min(x, width), number[run - 1], follows)
+                is_open = follows
                 if is_open:
                     begin = x
                     run += 1
         if is_open:
-            _write_run(out, row * width + begin, (row + 1) * width, number[run - 1])
+            _write_run(out, row * width + begin, (row + 1) * width, number[run - 1], False)  # noqa: FBT003
 
 
 @jit_inline
-def _write_run(out: Any, begin: Any, end: Any, number: Any) -> Any:
-    if end + 2 * FILL > len(out):
-        for i in range(begin, end):
-            out[i] = number
-    else:
+def _write_run(out: Any, begin: Any, end: Any, number: Any, follows: Any) -> Any:
+    if end + 2 * FILL <= len(out):
         for i in range(begin, end, FILL):
             fill(out, i, number)
-        fill(out, end, np.int32(0))
+        if not follows:
+            fill(out, end, np.int32(0))
+    else:
+        for i in range(begin, end):
+            out[i] = number
+        if not follows:
+            for i in range(end, min(end + FILL, len(out))):
+                out[i] = 0
 
 
 def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[np.int32]) -> None:
