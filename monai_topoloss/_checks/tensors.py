@@ -29,8 +29,9 @@ def check_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         if not (value.flags.c_contiguous and value.dtype.isnative):
             value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
-        # A flipped axis of length 1 has a negative step in an array that counts as contiguous.
-        fits = value.flags.writeable and all(step >= 0 for step in value.strides)
+        # In an array that counts as contiguous, an axis of length 0 or 1 may have any step, if flipped a negative one.
+        steps = value.strides
+        fits = value.flags.writeable and all(step >= 0 and step % value.itemsize == 0 for step in steps)
         return _as_computable(torch.from_numpy(value if fits else value.copy()))
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -128,10 +128,10 @@ class SkeletonRecallLoss(SkeletonLoss):
     def compute(
         self, input: Tensor, label: Tensor, skeleton: Tensor | None, *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Compute the loss of what `check` returned, and return ``input`` for the other terms of a sum, and the loss.
+        """Compute the loss of what ``check`` returned, and return ``input`` for the other terms of a sum, and the loss.
 
-        Terms that are computed from what is returned share one gradient with this loss; for ``in_place`` see
-        `monai_topoloss.losses._gather.gather_beside`.
+        Terms that are computed from what is returned share one gradient with this loss, which adds to it ``in_place``
+        if that may be: if their operations hand it to nobody else.
         """
         if skeleton is None:
             skeleton = self.tubed_skeleton(label, input.shape[1])

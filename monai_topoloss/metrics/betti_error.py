@@ -66,7 +66,7 @@ def compute_betti_error(
     spatial = prediction.shape[2:]
     check_betti_kind(kind, len(spatial))
     size, step = check_patches(patch_size, stride, spatial)
-    starts = [sorted({*range(0, n - p, s), max(0, n - p)}) for n, p, s in zip(spatial, size, step, strict=True)]
+    starts = [sorted({*range(0, n - p, max(s, 1)), max(0, n - p)}) for n, p, s in zip(spatial, size, step, strict=True)]
     errors, counts = [], []
     for corner in product(*starts):
         found, true = (

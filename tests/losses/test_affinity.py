@@ -196,6 +196,15 @@ def test_edges_into_what_is_ignored_join_nothing():
     assert (output.n_splits, output.n_merges) == (0, 1)
     apart = SupervoxelAffinityLoss([(0, 1)]).with_counts(input[..., :2], label[..., :2])
     assert apart.n_merges == 1
+    # Zeros are put where nothing counts, and they are above a negative threshold.
+    label[..., :2] = 1
+    low = SupervoxelAffinityLoss([(0, 1)], threshold=-1, ignore_index=255).with_counts(input, label)
+    label[..., 3:] = 2
+    lower = SupervoxelAffinityLoss([(0, 1)], threshold=-1, ignore_index=255).with_counts(input, label)
+    assert (low.n_merges, lower.n_merges) == (0, 0)
+    band = torch.tensor([[[[0, 255, 0]]]])
+    found = SupervoxelAffinityLoss([(0, 1)], threshold=-1, ignore_index=255).with_counts(input[..., :3], band)
+    assert found.n_merges == 0  # nothing is joined, so nothing is invented
 
 
 def test_nan_where_nothing_counts_changes_nothing():

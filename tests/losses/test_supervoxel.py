@@ -430,6 +430,25 @@ def test_logits_at_the_threshold_are_background():
     assert SupervoxelLoss(threshold=0.25).with_counts(input, label).n_splits == 0
 
 
+def test_what_is_ignored_joins_nothing():
+    """Below a negative threshold, zeros are foreground: those that are put where nothing counts must not be."""
+    label = torch.zeros(1, 1, 6, 5)
+    label[..., 1], label[..., 3] = 1, 1
+    input = 8 * label - 4
+    label[..., 4:, :] = 255
+    output = SupervoxelLoss(threshold=-1, ignore_index=255).with_counts(input, label)
+    assert (output.n_splits, output.n_merges) == (0, 0)
+
+
+def test_a_voxel_is_ignored_if_it_is_in_any_channel_of_exclusive_classes():
+    input = make_logits((1, 3, 6, 5))
+    target = one_hot(make_label((1, 1, 6, 5), 3), 3)
+    target[:, 2, 4:] = 255
+    output = SupervoxelLoss(softmax=True, ignore_index=255).with_counts(input, target)
+    cropped = SupervoxelLoss(softmax=True).with_counts(input[:, :, :4], target[:, :, :4])
+    torch.testing.assert_close(output, cropped)
+
+
 def test_connectivity_reaches_the_search():
     label = torch.eye(4)[None, None]
     input = 2 * label - 1

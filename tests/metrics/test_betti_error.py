@@ -65,3 +65,8 @@ def test_patches(patch_size, stride, starts):
 def test_bad_options(options, error, message):
     with pytest.raises(error, match=message):
         BettiErrorMetric(**options)(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 5, 5))
+
+
+def test_images_without_voxels_have_no_error():
+    empty = torch.zeros(2, 1, 0, 4)
+    assert compute_betti_error(empty, empty).tolist() == [[0], [0]]

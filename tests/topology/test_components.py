@@ -109,3 +109,9 @@ def test_batches_and_devices(device):
 def test_bad_arguments(image, options, error, message):
     with pytest.raises(error, match=message):
         label_components(image, **options)
+
+
+def test_axes_of_length_one_may_have_any_step():
+    """PyTorch refuses arrays whose steps are no multiple of an element, where NumPy takes them for contiguous."""
+    image = np.lib.stride_tricks.as_strided(np.ones(4, np.int32), (1, 4), (3, 4))
+    assert label_components(image).labels.tolist() == [[1, 1, 1, 1]]
