@@ -60,7 +60,7 @@ def label_components(
         array([[1, 1, 0, 2],
                [0, 3, 0, 2]], dtype=int32)
     """
-    tensor = check_tensor("image", image)
+    tensor = check_tensor("image", image, keep_ids=True)
     spatial_dims = check_spatial_dims("image", tensor, spatial_dims)
     connectivity = check_connectivity("connectivity", connectivity, spatial_dims)
     check_class_ids("image", tensor)
