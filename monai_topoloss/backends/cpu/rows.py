@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit_inline
+from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop
 
 FILL = 16  # how many elements `fill` writes
 
@@ -56,6 +56,18 @@ def _nonzero(typing_context: Any, a: Any, i: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(builder.icmp_unsigned("!=", its, ir.Constant(its.type, None)), ir.IntType(64))
 
     return types.uint64(a, types.int64), generate
+
+
+@intrinsic
+def _narrow(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        size = signature.args[2].dtype.bitwidth
+        vector = ir.VectorType(ir.IntType(size), 64)
+        values = builder.trunc(_load(context, builder, signature.args[0], *arguments[:2]), vector)
+        builder.store(values, _point(context, builder, signature.args[2], *arguments[2:], vector), align=size // 8)
+        return context.get_dummy_value()
+
+    return types.none(a, types.int64, b, types.int64), generate
 
 
 @intrinsic
@@ -102,3 +114,15 @@ def equal_word(image: Any, i: Any, j: Any, w: Any, count: Any) -> Any:
         for k in range(count):
             found |= _U(image[i + k] == image[j + k]) << _U(k)
     return found
+
+
+@jit_loop
+def narrow(image: Any, i: Any, rows: Any, j: Any, count: Any) -> Any:
+    """Copy elements from i on to a flat array of a smaller type, from j on."""
+    if count < 64:
+        for k in range(count):
+            rows[j + k] = image[i + k]
+    else:
+        for k in range(0, count - 63, 64):
+            _narrow(image, i + k, rows, j + k)
+        _narrow(image, i + count - 64, rows, j + count - 64)
