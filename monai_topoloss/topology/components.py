@@ -65,9 +65,7 @@ def label_components(
     connectivity = check_connectivity("connectivity", connectivity, spatial_dims)
     highest = check_class_ids("image", tensor)
     items = as_items(as_ids(tensor), spatial_dims)
-    labels, counts = backend_for(tensor, backend).label_components(
-        items, connectivity=connectivity, highest=highest
-    )
+    labels, counts = backend_for(tensor, backend).label_components(items, connectivity=connectivity, highest=highest)
     lead = tensor.shape[: tensor.ndim - spatial_dims]
     return Components(
         like(from_items(labels, tensor), image),

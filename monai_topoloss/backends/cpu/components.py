@@ -33,9 +33,7 @@ def as_keys(ids: NDArray[Any], factor: int = 1) -> NDArray[Any]:
     return ids.astype(np.int32) * np.int32(factor)
 
 
-def label_components(
-    ids: NDArray[Any], out: NDArray[np.int32], connectivity: int, highest: int | None = None
-) -> int:
+def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: int, highest: int | None = None) -> int:
     """Number the components of equal ids from 1 on, in raster order, into zeros; return how many they are.
 
     Args:
@@ -47,18 +45,16 @@ def label_components(
     image = as_bits(ids)
     depth, height, width = ids.shape
     if image.itemsize <= 2 or highest is None or highest >= 2**16:
-        return int(_label(image, image[:0], depth * height, *ids.shape, connectivity, out.reshape(-1)))
+        return int(_label(image, image[:0], depth * height, depth, height, width, connectivity, out.reshape(-1)))
     # Comparing words of uint16 takes a fifth of the time, and those of two planes stay in the cache.
     step = 1 + _BLOCK // width
     kept = min(step + (height + 1 if depth > 1 else 1), depth * height)
     rows = np.empty(kept * width, np.uint16)
-    return int(_label(rows, image, kept, *ids.shape, connectivity, out.reshape(-1)))
+    return int(_label(rows, image, kept, depth, height, width, connectivity, out.reshape(-1)))
 
 
 @jit
-def _label(
-    rows: Any, image: Any, kept: Any, depth: Any, height: Any, width: Any, connectivity: Any, out: Any
-) -> Any:
+def _label(rows: Any, image: Any, kept: Any, depth: Any, height: Any, width: Any, connectivity: Any, out: Any) -> Any:
     """Label an image, or rows that are copied from one as far as they are needed, of which so many are kept."""
     size = (width + 63) >> 6  # words of a row
     words = np.empty(3 * depth * height * size, np.uint64)
@@ -147,7 +143,7 @@ def _list_runs(image: Any, i: Any, width: Any, words: Any, at: Any, own: Any, pa
 
 
 @jit_inline
-def _join(
+def _join(  # noqa: C901 -- one loop over words, each of which carries bits to the next
     image: Any,
     kept: Any,
     row: Any,
@@ -225,7 +221,7 @@ def _select(image: Any, places: Any, i: Any, j: Any) -> Any:
 
 @jit_inline
 def _join_at(places: Any, at_a: Any, at_b: Any, a: Any, b: Any, words: Any, parent: Any) -> Any:
-    """Join the runs of words a and b that are at some places, or where ``at_a`` or ``at_b`` is 0, not 1, a voxel before."""
+    """Join the runs of words a and b that are at some places, or a voxel before where ``at_a`` or ``at_b`` is 0."""
     rest = places
     while rest:
         place = rest & (~rest + _1)
@@ -269,7 +265,9 @@ def _write(words: Any, number: Any, width: Any, out: Any) -> Any:
     """
     size = (width + 63) >> 6
     for row in range(len(out) // width):
-        is_open, begin, run = False, 0, 0
+        is_open = False
+        begin: Any = 0
+        run: Any = 0
         for w in range(size):
             k = 3 * (row * size + w)
             starts, bits = words[k], words[k + 1]

@@ -27,7 +27,7 @@ def as_bits(image: NDArray[Any]) -> NDArray[Any]:
     return image.reshape(-1).view(f"u{image.dtype.itemsize}")
 
 
-def _point(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+def _point(context: Any, builder: Any, array_type: Any, vector: Any, array: Any, index: Any) -> Any:
     """Return a pointer to a vector that begins at an element of an array."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
@@ -36,12 +36,12 @@ def _point(context: Any, builder: Any, array_type: Any, array: Any, index: Any, 
 def _load(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Load 64 elements of an array."""
     vector = ir.VectorType(ir.IntType(array_type.dtype.bitwidth), 64)
-    pointer = _point(context, builder, array_type, array, index, vector)
+    pointer = _point(context, builder, array_type, vector, array, index)
     return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
 
 @intrinsic
-def _equal(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa: ARG001
+def _equal_64(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         its, others = (_load(context, builder, signature.args[k], *arguments[k : k + 2]) for k in (0, 2))
         return builder.bitcast(builder.icmp_unsigned("==", its, others), ir.IntType(64))
@@ -50,7 +50,7 @@ def _equal(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa:
 
 
 @intrinsic
-def _nonzero(typing_context: Any, a: Any, i: Any) -> Any:  # noqa: ARG001
+def _nonzero_64(typing_context: Any, a: Any, i: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         its = _load(context, builder, signature.args[0], *arguments)
         return builder.bitcast(builder.icmp_unsigned("!=", its, ir.Constant(its.type, None)), ir.IntType(64))
@@ -59,12 +59,14 @@ def _nonzero(typing_context: Any, a: Any, i: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def _narrow(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa: ARG001
+def _narrow_64(typing_context: Any, a: Any, i: Any, b: Any, j: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         size = signature.args[2].dtype.bitwidth
         vector = ir.VectorType(ir.IntType(size), 64)
         values = builder.trunc(_load(context, builder, signature.args[0], *arguments[:2]), vector)
-        builder.store(values, _point(context, builder, signature.args[2], *arguments[2:], vector), align=size // 8)
+        builder.store(
+            values, _point(context, builder, signature.args[2], vector, arguments[2], arguments[3]), align=size // 8
+        )
         return context.get_dummy_value()
 
     return types.none(a, types.int64, b, types.int64), generate
@@ -77,13 +79,16 @@ def _fill(typing_context: Any, a: Any, i: Any, value: Any) -> Any:  # noqa: ARG0
         values = ir.Constant(vector, ir.Undefined)
         for k in range(FILL):
             values = builder.insert_element(values, arguments[2], ir.Constant(ir.IntType(32), k))
-        pointer = _point(context, builder, signature.args[0], *arguments[:2], vector)
+        pointer = _point(context, builder, signature.args[0], vector, arguments[0], arguments[1])
         builder.store(values, pointer, align=signature.args[0].dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.none(a, types.int64, a.dtype), generate
 
 
+_equal: Any = _equal_64  # in a kernel: where 64 elements from i on are equal to 64 from j on, as bits
+_nonzero: Any = _nonzero_64  # in a kernel: where 64 elements are not 0
+_narrow: Any = _narrow_64  # in a kernel: copy 64 elements to a smaller type
 fill: Any = _fill  # in a kernel: write a value to FILL elements of a flat array from an index on
 
 
