@@ -10,6 +10,7 @@ from torch import Tensor
 from monai_topoloss._labels import has_id
 
 _HIGHEST_ID = 2**62  # above, types of 64 bits overflow
+_SMALL = (torch.uint8, torch.uint16, torch.uint32)  # hold nothing else than ids
 
 
 def check_class_ids(
@@ -30,7 +31,7 @@ def check_class_ids(
         if name in ("input", "img", "y_pred", "prediction"):
             hint = "a prediction has to be made discrete first, by a threshold or argmax"
         raise ValueError(f"Expected `{name}` to hold class ids, which are whole numbers, got others; {hint}.")
-    if num_classes is None and label.dtype == torch.uint8:
+    if num_classes is None and label.dtype in _SMALL:
         return None
     low, high = (int(x) for x in torch.stack(torch.aminmax(label)).tolist())
     if high > _HIGHEST_ID:

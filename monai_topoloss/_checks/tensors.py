@@ -22,17 +22,21 @@ _COMPUTABLE = {
     torch.uint32: torch.int64,
     torch.uint64: torch.int64,
 }
+_IDS = (torch.uint16, torch.uint32)  # that need not be computed with where ids are only compared
 
 
-def check_tensor(name: str, value: Any) -> Tensor:
-    """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with."""
+def check_tensor(name: str, value: Any, *, keep_ids: bool = False) -> Tensor:
+    """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with.
+
+    With ``keep_ids``, uint16 and uint32 stay as they are.
+    """
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         if not (value.flags.c_contiguous and value.dtype.isnative):
             value = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
         # In an array that counts as contiguous, an axis of length 0 or 1 may have any step, if flipped a negative one.
         steps = value.strides
         fits = value.flags.writeable and all(step >= 0 and step % value.itemsize == 0 for step in steps)
-        return _as_computable(torch.from_numpy(value if fits else value.copy()))
+        return _as_computable(torch.from_numpy(value if fits else value.copy()), keep_ids=keep_ids)
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
@@ -40,10 +44,12 @@ def check_tensor(name: str, value: Any) -> Tensor:
         raise TypeError(
             f"Expected `{name}` to be a dense tensor of real numbers, got {value.dtype} with layout {value.layout}."
         )
-    return _as_computable(plain(value.detach() if value.requires_grad else value))
+    return _as_computable(plain(value.detach() if value.requires_grad else value), keep_ids=keep_ids)
 
 
-def _as_computable(tensor: Tensor) -> Tensor:
+def _as_computable(tensor: Tensor, *, keep_ids: bool) -> Tensor:
+    if keep_ids and tensor.dtype in _IDS:
+        return tensor
     return tensor.to(_COMPUTABLE[tensor.dtype]) if tensor.dtype in _COMPUTABLE else tensor
 
 

@@ -43,11 +43,13 @@ class Backend(Protocol):
         """Tubed skeleton of each item of ``label``, ``(N, *spatial)`` of any real dtype, in the same dtype."""
         ...
 
-    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+    def label_components(
+        self, image: Tensor, *, connectivity: int, highest: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Number the components of equal ids of each item of ``image``, ``(N, *spatial)`` of bool or ids from 0 on.
 
         The labels are int32, ``(N, *spatial)``, and count from 1 on in raster order; 0 stays 0. Also their numbers,
-        int64 ``(N,)``.
+        int64 ``(N,)``. If it is known that no id is above ``highest``, that may save work.
         """
         ...
 

@@ -60,12 +60,12 @@ def label_components(
         array([[1, 1, 0, 2],
                [0, 3, 0, 2]], dtype=int32)
     """
-    tensor = check_tensor("image", image)
+    tensor = check_tensor("image", image, keep_ids=True)
     spatial_dims = check_spatial_dims("image", tensor, spatial_dims)
     connectivity = check_connectivity("connectivity", connectivity, spatial_dims)
-    check_class_ids("image", tensor)
+    highest = check_class_ids("image", tensor)
     items = as_items(as_ids(tensor), spatial_dims)
-    labels, counts = backend_for(tensor, backend).label_components(items, connectivity=connectivity)
+    labels, counts = backend_for(tensor, backend).label_components(items, connectivity=connectivity, highest=highest)
     lead = tensor.shape[: tensor.ndim - spatial_dims]
     return Components(
         like(from_items(labels, tensor), image),

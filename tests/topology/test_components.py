@@ -61,6 +61,21 @@ def test_objects_that_touch_in_wide_volumes(dtype, seed):
         assert found.counts == count
 
 
+@pytest.mark.parametrize("shape", [(5, 230, 300), (3, 2, 70000), (1, 900, 100)])
+@pytest.mark.parametrize("highest", [9, 2**16 - 1, 2**16, 2**17 - 1])
+def test_ids_are_compared_in_fewer_bytes_where_they_fit(highest, shape):
+    """Ids of eight bytes, of which a part of the volume at a time is copied to two: ids a multiple of 2**16 apart."""
+    rng = np.random.default_rng(highest)
+    ids = np.array([0, 1, highest // 2, highest])
+    ranks = ndimage.gaussian_filter(rng.random(shape), (1, 1, 4)).argsort(axis=None).argsort()
+    image = ids[4 * ranks.reshape(shape) // ranks.size]
+    for connectivity in (1, 3):
+        expected, count = measure.label(image, return_num=True, connectivity=connectivity)
+        found = label_components(image, connectivity=connectivity, spatial_dims=3)
+        assert found.counts == count
+        np.testing.assert_array_equal(found.labels, in_raster_order(expected))
+
+
 @pytest.mark.parametrize("connectivity", [1, 2, 3])
 @pytest.mark.parametrize("width", [1, 2, 15, 16, 17, 61, 62, 63, 124, 125, 200])
 def test_masks_of_every_width(width, connectivity):
@@ -69,7 +84,8 @@ def test_masks_of_every_width(width, connectivity):
     for density in (0.3, 0.7, 0.97):
         mask = rng.random((4, 5, width)) < density
         expected, count = ndimage.label(mask, ndimage.generate_binary_structure(3, connectivity))
-        for image in (mask, mask.astype(np.uint8), 7 * mask.astype(np.uint8), mask.astype(np.int64)):
+        types = np.uint8, np.uint16, np.int32, np.uint32, np.int64
+        for image in (mask, 7 * mask.astype(np.uint8), *(mask.astype(dtype) for dtype in types)):
             found = label_components(image, connectivity=connectivity)
             np.testing.assert_array_equal(found.labels, expected)
             assert found.counts == count

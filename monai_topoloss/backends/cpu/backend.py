@@ -30,13 +30,19 @@ class CpuBackend:
         function = partial(skeleton.tubed_skeleton, radius=radius, per_class=per_class, method=method)
         return _map_items(function, label)
 
-    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+    def label_components(
+        self,
+        image: Tensor,
+        *,
+        connectivity: int,
+        highest: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """See `Backend.label_components`."""
         items = _as_volumes(image)
         labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
 
         def label(index: int) -> None:
-            counts[index] = components.label_components(items[index], labels[index], connectivity)
+            counts[index] = components.label_components(items[index], labels[index], connectivity, highest)
 
         for_each(label, range(len(items) if items.size else 0))
         return _to_tensor(labels.reshape(image.shape), image), _to_tensor(counts, image)

@@ -1,4 +1,4 @@
-"""Connected components of masks that are packed into words: how many there are, and which voxel is in which.
+"""Numbers of connected components of masks that are packed into words.
 
 Runs of voxels along x are joined with those of the rows before, and the components are the runs less the joins that
 made one of two. All that decides which runs meet is done on whole words: two rows overlap in the runs of their
@@ -34,50 +34,6 @@ def count_cavities(words: NDArray[np.uint64], layout: Layout, connectivity: int)
     return int(_count(_complement(words, layout), layout, connectivity, True)) - 1  # noqa: FBT003
 
 
-def label_mask(words: NDArray[np.uint64], layout: Layout, connectivity: int, out: NDArray[np.int32]) -> int:
-    """Number the components from 1 on, in raster order, into zeros (Z, Y, X); return how many they are.
-
-    The connectivity is 1 to 3, and the words need a border of planes.
-    """
-    return int(_label(words, layout, connectivity, out.reshape(-1)))
-
-
-@jit
-def _label(words: Any, layout: Any, connectivity: Any, out: Any) -> Any:
-    first = np.empty(len(words), np.int32)
-    runs = _number_runs(words, first)
-    parent = np.arange(runs, dtype=np.int32)
-    _join_rows(words, layout, connectivity, first, parent)
-    return _write_numbers(words, layout, first, parent, np.zeros(runs, np.int32), out)
-
-
-@jit_loop
-def _write_numbers(words: Any, layout: Any, first: Any, parent: Any, numbers: Any, out: Any) -> Any:
-    """Write the number of its component at each voxel; return how many there are."""
-    count = 0
-    for z in range(layout.depth):
-        for y in range(layout.height):
-            row = 1 + (z + 1) * layout.plane + (y + 1) * layout.row
-            for w in range(layout.row):
-                rest = words[row + w] & INSIDE
-                if rest:
-                    run, starts = first[row + w] - 1, _starts(words[row + w])
-                    begin = (z * layout.height + y) * layout.width + w * PAYLOAD - 1
-                    while rest:
-                        low = lowest_bit(rest)
-                        run += np.int64(starts >> low & _1)  # else it began in the word before
-                        length = lowest_bit(~(rest >> low))
-                        rest &= ~(((_1 << length) - _1) << low)
-                        root = find_root(parent, run)
-                        if numbers[root] == 0:
-                            count += 1
-                            numbers[root] = count
-                        number = numbers[root]
-                        for i in range(begin + np.int64(low), begin + np.int64(low + length)):
-                            out[i] = number
-    return count
-
-
 @jit
 def _complement(words: Any, layout: Any) -> Any:
     """Return the background, within the volume."""
@@ -98,22 +54,15 @@ def _complement(words: Any, layout: Any) -> Any:
 def _count(words: Any, layout: Any, connectivity: Any, outside: Any) -> Any:
     """Count components; with ``outside``, those at the border are one, also if there are none."""
     first = np.empty(len(words), np.int32)
-    runs = _number_runs(words, first)
+    runs: Any = 0
+    for i in range(len(words)):
+        first[i] = runs
+        runs += np.int64(count_bits(_starts(words[i])))
     parent = np.arange(runs + 1, dtype=np.int32)  # the last one is the outside
     joins = _join_rows(words, layout, connectivity, first, parent)
     if outside:
         return runs + 1 - joins - _join_outside(words, layout, first, parent)
     return runs - joins
-
-
-@jit_loop
-def _number_runs(words: Any, first: Any) -> Any:
-    """Write how many runs there are before each word; return how many in all."""
-    runs: Any = 0
-    for i in range(len(words)):
-        first[i] = runs
-        runs += np.int64(count_bits(_starts(words[i])))
-    return runs
 
 
 @jit_inline

@@ -90,7 +90,7 @@ def _of_objects(
     ids: NDArray[Any] = reference if mask is None else mask
     if mixed and (classes is not None or mask is not None):
         labels = np.zeros(reference.shape, np.int32)
-        label_components(as_keys(ids), labels, options[0])
+        label_components(ids, labels, options[0])
         ids = labels
     keys = as_keys(ids, 2)
     keys |= mistakes

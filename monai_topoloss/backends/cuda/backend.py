@@ -56,7 +56,13 @@ class CudaBackend:
         return tubes.view(label.shape)
 
     @_on_gpu
-    def label_components(self, image: Tensor, *, connectivity: int) -> tuple[Tensor, Tensor]:
+    def label_components(
+        self,
+        image: Tensor,
+        *,
+        connectivity: int,
+        highest: int | None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
         """See `Backend.label_components`."""
         labels, counts = components.label_components(as_volumes(image), connectivity)
         return labels.view(image.shape), counts

@@ -11,10 +11,12 @@ from monai_topoloss.backends.cuda.launch import launch
 from monai_topoloss.backends.cuda.volumes import check_size
 
 _HIGHEST_KEY = 2**30 - 1  # that can be doubled
+_SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # PyTorch finds no maximum of the others
 
 
 def as_keys(ids: Tensor, factor: int = 1) -> Tensor:
     """Return ids, which are 0 for background and above elsewhere, times 1 or 2 as int32."""
+    ids = ids.to(_SIGNED.get(ids.dtype, ids.dtype))
     if ids.dtype in (torch.int32, torch.int64) and ids.numel() and int(ids.amax()) > _HIGHEST_KEY:
         with_zero = torch.cat([ids.new_zeros(1), ids.flatten()])
         ids = with_zero.unique(return_inverse=True)[1][1:].view_as(ids)
