@@ -6,9 +6,14 @@ Names are looked up on first use: the command line needs neither MONAI nor losse
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any
 
+from monai_topoloss._fork import hold_at_forks
+
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from monai_topoloss.engines import PrepareBatchSkeleton
     from monai_topoloss.handlers import LossWeightSchedule, RestoreLabel
     from monai_topoloss.losses import (
@@ -76,17 +81,24 @@ __all__ = [
 
 _PACKAGES = ("topology", "transforms", "losses", "engines", "handlers")  # those that import least first
 
+_importing = threading.RLock()
+hold_at_forks(_importing)  # else a child may find modules that are imported by half, and wait for the rest
+
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return _package(name)
     if name in __all__:
-        for package in _PACKAGES:
-            module = importlib.import_module(f"{__name__}.{package}")
-            if name in module.__all__:
-                value = globals()[name] = getattr(module, name)
+        for package in map(_package, _PACKAGES):
+            if name in package.__all__:
+                value = globals()[name] = getattr(package, name)
                 return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _package(name: str) -> ModuleType:
+    with _importing:
+        return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:

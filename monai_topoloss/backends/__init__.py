@@ -15,8 +15,8 @@ from typing import cast
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
+from monai_topoloss._fork import hold_at_forks
 from monai_topoloss.backends.base import Backend
-from monai_topoloss.backends.fork import hold_at_forks
 
 __all__ = ["BACKENDS", "Backend", "backend_for"]
 

@@ -64,7 +64,7 @@ BROAD_USE = """
         label = torch.from_numpy(rng.integers(0, 3, (2, 1, *shape)))
         for image in (label, label.float(), label.byte()):
             losses.SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, image)
-            losses.SupervoxelLoss(softmax=True)(logits, image)
+            losses.SupervoxelLoss(softmax=True, to_onehot_y=True)(logits, image)
             losses.SupervoxelLoss()(logits[:, :1], image)
             edges = [[int(i == k) for i in range(len(shape))] for k in range(len(shape))][:3]
             losses.SupervoxelAffinityLoss(edges)(logits[:, : len(edges)], image)

@@ -304,7 +304,7 @@ def test_bundle_configuration(tmp_path, deep):
 
 def test_supervoxel_loss_in_a_bundle_configuration():
     parser = ConfigParser(yaml.safe_load(BUNDLE))
-    parser["loss"] = {"_target_": "monai_topoloss.SupervoxelLoss", "softmax": True, "alpha": 0}
+    parser["loss"] = {"_target_": "monai_topoloss.SupervoxelLoss", "softmax": True, "to_onehot_y": True, "alpha": 0}
     parser["trainer#loss_function"] = "@loss"
     del parser["trainer"]["prepare_batch"]
     schedule = {"_target_": "monai_topoloss.LossWeightSchedule", "loss": "@loss", "value": 0.4, "start_epoch": 2}

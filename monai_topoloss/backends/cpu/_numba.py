@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy.ma  # noqa: F401  # numba's first call would load it, and a child forked meanwhile wait for it
 from llvmlite import ir
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
+from monai_topoloss._fork import hold_at_forks
 from monai_topoloss.backends.cpu.cache import KernelCache
-from monai_topoloss.backends.fork import hold_at_forks
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from monai_topoloss.backends import fork
+from monai_topoloss import _fork as fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
