@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -40,18 +41,26 @@ def run(options: argparse.Namespace) -> int:  # noqa: ARG001
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of what is printed below
-        for shape in ((5, 6), (4, 5, 6)):
-            _call_with_masks(backend, shape)
-            for image in _label_maps(shape):
-                _call_with_labels(backend, image)
+        for call in _calls(backend):
+            call()
+            if cache.failures:
+                print(
+                    f"Compiled kernels cannot be kept: {cache.failures[-1]}. Set NUMBA_CACHE_DIR to a folder that can."
+                )
+                return 1
     seconds = time.perf_counter() - started
-    if cache.failures:
-        print(f"Compiled kernels cannot be kept: {cache.failures[-1]}. Set NUMBA_CACHE_DIR to a folder that can.")
-        return 1
     folders = sorted({str(path.parent) for path in (*cache.kept, *cache.loaded)})
     print(f"Compiled {len(cache.kept)} kernels and loaded {len(cache.loaded)} in {seconds:.1f} s.")
     print(f"They are in {' and '.join(folders)}.")
     return 0
+
+
+def _calls(backend: Backend) -> Iterator[Callable[[], None]]:
+    """Yield calls that need all kernels."""
+    for shape in ((5, 6), (4, 5, 6)):
+        yield partial(_call_with_masks, backend, shape)
+        for image in _label_maps(shape):
+            yield partial(_call_with_labels, backend, image)
 
 
 def _call_with_masks(backend: Backend, shape: tuple[int, ...]) -> None:
@@ -73,7 +82,8 @@ def _call_with_labels(backend: Backend, image: Tensor) -> None:
         backend.tubed_skeleton(image, radius=2, per_class=per_class, method=method)
     if image.is_floating_point():
         return
-    backend.label_components(image, connectivity=ndim)
+    for highest in (None, int(image.max())):
+        backend.label_components(image, connectivity=ndim, highest=highest)
     other = image.roll(1, dims=-1)
     classes = (None, int(image.max()) + 1) if image.max() < 2**7 else (None,)
     for num_classes, own in product(classes, (1, ndim)):

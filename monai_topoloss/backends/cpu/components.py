@@ -42,39 +42,37 @@ def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: in
         connectivity: 1 to 3; the connectivity of an image is that of a volume of one plane.
         highest: no id is above, if that is known.
     """
-    image = as_bits(ids)
+    image, numbers = as_bits(ids), out.reshape(-1)
     depth, height, width = ids.shape
-    if image.itemsize <= 2 or highest is None or highest >= 2**16:
-        return int(_label(image, image[:0], depth * height, depth, height, width, connectivity, out.reshape(-1)))
-    # Comparing words of uint16 takes a fifth of the time, and those of two planes stay in the cache.
+    n_rows = depth * height
     step = 1 + _BLOCK // width
-    kept = min(step + (height + 1 if depth > 1 else 1), depth * height)
-    rows = np.empty(kept * width, np.uint16)
-    return int(_label(rows, image, kept, depth, height, width, connectivity, out.reshape(-1)))
-
-
-@jit
-def _label(rows: Any, image: Any, kept: Any, depth: Any, height: Any, width: Any, connectivity: Any, out: Any) -> Any:
-    """Label an image, or rows that are copied from one as far as they are needed, of which so many are kept."""
+    is_copied = image.itemsize > 2 and highest is not None and highest < 2**16
+    rows, kept = image, n_rows
+    if is_copied:  # comparing words of uint16 takes a fifth of the time, and those of two planes stay in the cache
+        kept = min(step + (height + 1 if depth > 1 else 1), n_rows)
+        rows = np.empty(kept * width, np.uint16)
     size = (width + 63) >> 6  # words of a row
-    words = np.empty(3 * depth * height * size, np.uint64)
-    parent = np.empty(len(out) // 32 + _MARGIN, np.int32)
+    words = np.empty(3 * n_rows * size, np.uint64)
+    parent = np.empty(len(image) // 32 + _MARGIN, np.int32)
     scratch = np.zeros(3 * size, np.uint64)
-    runs: Any = 0
-    step = 1 + _BLOCK // width
-    for begin in range(0, depth * height, step):
-        end = min(begin + step, depth * height)
+    runs = 0
+    for begin in range(0, n_rows, step):
+        end = min(begin + step, n_rows)
         if runs + (end - begin) * width + _MARGIN > len(parent):
-            longer = np.empty(2 * len(parent) + step * width, np.int32)
-            longer[:runs] = parent[:runs]
-            parent = longer
-        if len(image):
-            for row in range(begin, end):
-                narrow(image, row * width, rows, row % kept * width, width)
+            parent = np.concatenate([parent[:runs], np.empty(len(parent) + step * width + _MARGIN, np.int32)])
+        if is_copied:
+            _copy_rows(image, rows, kept, begin, end, width)
         runs = _join_rows(rows, kept, begin, end, height, width, connectivity, words, parent, scratch, runs)
     count = _number(parent, runs)
-    _write(words, parent, width, out)
-    return count
+    _write(words, parent, width, numbers)
+    return int(count)
+
+
+@jit_loop
+def _copy_rows(image: Any, rows: Any, kept: Any, begin: Any, end: Any, width: Any) -> Any:
+    """Copy rows of an image to where there is room for so many of them."""
+    for row in range(begin, end):
+        narrow(image, row * width, rows, row % kept * width, width)
 
 
 @jit_loop

@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop
+from monai_topoloss.backends.cpu._numba import jit_inline
 
 FILL = 16  # how many elements `fill` writes
 
@@ -121,7 +121,7 @@ def equal_word(image: Any, i: Any, j: Any, w: Any, count: Any) -> Any:
     return found
 
 
-@jit_loop
+@jit_inline
 def narrow(image: Any, i: Any, rows: Any, j: Any, count: Any) -> Any:
     """Copy elements from i on to a flat array of a smaller type, from j on."""
     if count < 64:
