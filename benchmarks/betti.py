@@ -5,13 +5,12 @@ python benchmarks/betti.py
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from scipy import ndimage
 from skimage import measure
+from timing import compare
 
 from monai_topoloss import betti_numbers
 
@@ -34,18 +33,6 @@ def with_scikit_image(mask: np.ndarray) -> list[int]:
     background = np.pad(~mask, 1, constant_values=True)
     cavities = measure.label(background, connectivity=1, return_num=True)[1] - 1
     return [components, components + cavities - euler, cavities]
-
-
-def compare(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return the medians of interleaved timings, in milliseconds, and of their ratios."""
-    ours()
-    times = np.empty((repeats, 2))
-    for pair in times:
-        for k, function in enumerate((ours, theirs)):
-            start = time.perf_counter()
-            function()
-            pair[k] = 1e3 * (time.perf_counter() - start)
-    return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 1] / times[:, 0]))
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ from typing import Any
 import cc3d
 import numpy as np
 import torch
+from images import cells
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import measure
+from timing import in_turns
 
 from monai_topoloss import label_components
 from monai_topoloss.datasets import synthetic_vessels
@@ -27,27 +29,13 @@ from monai_topoloss.datasets import synthetic_vessels
 
 def make(kind: str, size: int) -> NDArray[Any]:
     """Make a mask of vessels, blobs or fine structures, or a map of cells that fill the image."""
-    rng = np.random.default_rng(0)
     if kind == "vessels":
         return synthetic_vessels((size,) * 3, seed=0)[1][0] != 0
     if kind == "cells":
-        seeds = np.zeros((size,) * 3, np.int64)
-        seeds[tuple(rng.integers(0, size, (3, 400)))] = np.arange(1, 401)
-        nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-        return seeds[tuple(nearest)]
+        return cells(size)
+    rng = np.random.default_rng(0)
     field = ndimage.gaussian_filter(rng.random((size,) * 3), 3 if kind == "blobs" else 1)
     return field > np.quantile(field, 0.85 if kind == "blobs" else 0.7)
-
-
-def compare(functions: list[Callable[[], object]], repeats: int) -> NDArray[np.float64]:
-    """Return interleaved times, in milliseconds, (repeats, functions)."""
-    times = np.empty((repeats + 1, len(functions)))
-    for line in times:  # the first warms up
-        for k, function in enumerate(functions):
-            start = time.process_time()
-            function()
-            line[k] = 1e3 * (time.process_time() - start)
-    return times[1:]
 
 
 def report(title: str, image: NDArray[Any]) -> None:
@@ -63,7 +51,7 @@ def report(title: str, image: NDArray[Any]) -> None:
             theirs["SciPy"] = partial(ndimage.label, image, ndimage.generate_binary_structure(3, connectivity))
         if int(ours().counts) != int(theirs["cc3d"]().max()):
             raise RuntimeError("The answers differ.")
-        times = compare([ours, *theirs.values()], 7)
+        times = in_turns([ours, *theirs.values()], 7, time.process_time)
         ratios = np.median(times[:, 1:] / times[:, :1], axis=0)
         found = "".join(f"{ratio:8.2f} {name}" for name, ratio in zip(theirs, ratios, strict=True))
         print(f"{f'{title}, {neighbours} neighbours':44}{np.median(times[:, 0]):9.1f} ms{found}", flush=True)

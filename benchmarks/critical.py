@@ -6,8 +6,6 @@ python benchmarks/critical.py            # about three minutes on two CPU cores
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +15,8 @@ import torch.nn.functional as F  # noqa: N812
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from timing import compare
+
 from monai_topoloss import SupervoxelLoss, critical_components
 from tests.oracles.supervoxel import released
 
@@ -51,18 +51,6 @@ def with_scipy(input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.nd
 def both_ways(input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find splits and merges as the released code does."""
     return released(target, input)[0], released(input, target)[0]
-
-
-def compare(first: Callable[[], object], second: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return the medians of interleaved timings, in milliseconds, and of their ratios, second to first."""
-    first()
-    times = np.empty((repeats, 2))
-    for pair in times:
-        for k, function in enumerate((first, second)):
-            start = time.perf_counter()
-            function()
-            pair[k] = 1e3 * (time.perf_counter() - start)
-    return float(np.median(times[:, 0])), float(np.median(times[:, 1])), float(np.median(times[:, 1] / times[:, 0]))
 
 
 def report(work: str, ours: float, theirs: float, ratio: float) -> None:

@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
+from images import cells
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import metrics
+from timing import compare
 
 from monai_topoloss.metrics import compute_adapted_rand_error, compute_variation_of_information
 
 
 def make(kind: str, size: int) -> NDArray[np.int64]:
     """Make a map of instances: cells around points, or tubes with background between them."""
-    rng = np.random.default_rng(0)
     if kind == "cells":
-        seeds = np.zeros((size,) * 3, np.int64)
-        seeds[tuple(rng.integers(0, size, (3, 400)))] = np.arange(1, 401)
-        nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-        return seeds[tuple(nearest)]
+        return cells(size)
+    rng = np.random.default_rng(0)
     field = ndimage.gaussian_filter(rng.random((size,) * 3), 3)
     return ndimage.label(field > np.quantile(field, 0.85))[0].astype(np.int64)
 
@@ -39,18 +37,6 @@ def damage(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     merged = np.where(ids % 7 == 1, np.maximum(ids - 1, 0), ids)
     split = np.where((ids % 5 == 2) & (np.arange(ids.shape[-1]) % 50 > 25), merged + ids.max() + 1, merged)
     return np.roll(np.where(ids == 0, 0, split), 2, axis=0)
-
-
-def compare(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return the medians of interleaved times, in milliseconds, and of their ratios."""
-    times = np.empty((repeats + 1, 2))
-    for pair in times:  # the first warms up
-        for k, function in enumerate((ours, theirs)):
-            start = time.process_time()
-            function()
-            pair[k] = 1e3 * (time.process_time() - start)
-    ours_ms, theirs_ms = np.median(times[1:], axis=0)
-    return float(ours_ms), float(theirs_ms), float(np.median(times[1:, 1] / times[1:, 0]))
 
 
 def report(title: str, ids: NDArray[np.int64]) -> None:
@@ -66,7 +52,7 @@ def report(title: str, ids: NDArray[np.int64]) -> None:
         ours = partial(function, *pair, **options)
         if abs(ours().item() - theirs()) > 1e-5:
             raise RuntimeError(f"The answers differ: {ours().item()}, {theirs()}.")
-        ours_ms, theirs_ms, ratio = compare(ours, theirs, 9)
+        ours_ms, theirs_ms, ratio = compare(ours, theirs, 9, time.process_time)
         print(f"{f'{name}, {title}':34}{ours_ms:10.1f} ms{theirs_ms:12.1f} ms{ratio:9.1f}", flush=True)
 
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 from monai.losses import DiceCELoss
+from timing import compare
 from torch import Tensor
 
 from monai_topoloss import DiceCESkeletonRecallLoss, SkeletonRecallLoss, tubed_skeleton
@@ -34,18 +34,6 @@ def step(loss: Callable[..., Tensor], logits: Tensor, target: object) -> None:
     """Compute a loss and its gradient."""
     logits.grad = None
     loss(logits, target).backward()
-
-
-def compare(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return the medians of interleaved times, in milliseconds, and of their ratios."""
-    times = np.empty((repeats + 1, 2))
-    for pair in times:  # the first warms up
-        for k, function in enumerate((ours, theirs)):
-            start = time.process_time()
-            function()
-            pair[k] = 1e3 * (time.process_time() - start)
-    ours_ms, theirs_ms = np.median(times[1:], axis=0)
-    return float(ours_ms), float(theirs_ms), float(np.median(times[1:, 0] / times[1:, 1]))
 
 
 def main() -> None:
@@ -77,7 +65,7 @@ def main() -> None:
         ):
             pair = (label, skeleton)
             peer = partial(step, without[other], logits, pair if other.startswith("Dice") else label)
-            ours, theirs, ratio = compare(partial(step, loss, logits, pair), peer, repeats)
+            theirs, ours, ratio = compare(peer, partial(step, loss, logits, pair), repeats, time.process_time)
             print(f"  {title:20}{ours:11.0f} ms{theirs:11.0f} ms{ratio:8.3f}   {other}", flush=True)
 
 

@@ -10,13 +10,12 @@ import argparse
 import io
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import skeletonize as scikit_image
+from timing import compare
 
 from monai_topoloss import TubedSkeletonize, skeletonize
 
@@ -51,21 +50,6 @@ def reference_tubes(label: np.ndarray) -> np.ndarray:
     cross = ndimage.generate_binary_structure(label.ndim, 1)
     skeleton = ndimage.binary_dilation(scikit_image(label > 0), cross, iterations=2)
     return skeleton.astype(label.dtype) * label
-
-
-def compare(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the medians of interleaved timings, in milliseconds."""
-    ours()
-    times = []
-    for _ in range(repeats):
-        pair = []
-        for function in (ours, theirs):
-            start = time.perf_counter()
-            function()
-            pair.append(time.perf_counter() - start)
-        times.append(pair)
-    ours_ms, theirs_ms = np.median(times, axis=0) * 1e3
-    return float(ours_ms), float(theirs_ms)
 
 
 def peak_memory(kind: str, size: int, whose: str) -> float:
@@ -108,12 +92,12 @@ def main() -> None:
     for kind, size in (*volumes, ("curves", 512), ("curves", 1024), ("curves", 2048)):
         mask = make(kind, size)
         for method in ("lee", "lee_skimage") if mask.ndim == 3 else ("zhang",):
-            ours, theirs = compare(partial(skeletonize, mask, method=method), partial(scikit_image, mask), 9)
+            ours, theirs, _ = compare(partial(skeletonize, mask, method=method), partial(scikit_image, mask), 9)
             report(f"{method}, {kind} {size}^{mask.ndim}", ours, theirs, "ms")
     transform = TubedSkeletonize()
     for kind, size in (("tubes", 128), ("curves", 1024)):
         label = make(kind, size).astype(np.uint8)
-        ours, theirs = compare(partial(transform, label[None]), partial(reference_tubes, label), 9)
+        ours, theirs, _ = compare(partial(transform, label[None]), partial(reference_tubes, label), 9)
         report(f"TubedSkeletonize, {kind} {size}^{label.ndim}", ours, theirs, "ms")
     for kind, size in (("tubes", 256), ("blobs", 256), ("curves", 4096)):
         ours, theirs = (peak_memory(kind, size, whose) for whose in ("ours", "theirs"))
@@ -122,7 +106,7 @@ def main() -> None:
         print(f"\n{'lee, tubes':16}{'ours':>9}{'per voxel':>12}{'of a memcpy':>14}")
         for size in (64, 128, 192, 256, 320):
             mask = make("tubes", size)
-            ours, copy = compare(partial(skeletonize, mask), mask.copy, 7)
+            ours, copy, _ = compare(partial(skeletonize, mask), mask.copy, 7)
             print(f"{f'{size}^3':16}{ours:6.1f} ms{1e6 * ours / mask.size:9.2f} ns{ours / copy:12.1f} x")
 
 

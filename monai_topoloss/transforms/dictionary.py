@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,13 +43,13 @@ class _Derived(MapTransform):
         for key in self.keys:
             check_new_keys(self._names(key), self.keys)
 
+    @abstractmethod
     def _names(self, key: Hashable) -> list[str]:
         """Return the keys of what is made of a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _make(self, item: NdarrayOrTensor, items: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
         """Return what is made of an item."""
-        raise NotImplementedError
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the new items."""
