@@ -79,6 +79,11 @@ def test_the_smallest_skeleton_of_the_sample_wins(device):
     assert low[:, 0].tolist() == [[[3, 0], [2, 1]], [[1, 0], [2, 1]]]
 
 
+def test_negative_ids_are_background(device):
+    ids = torch.tensor([[-1, -1, 2, 0], [-1, -7, 0, 0], [1, -1, 0, -1], [-2, 2, 0, 0]], device=device)
+    assert downsample_skeleton(ids.expand(2, 1, 4, 4), (2, 2)).tolist() == [[[[0, 2], [1, 0]]]] * 2
+
+
 @pytest.mark.parametrize("shape", [(12, 16), (13, 7), (8, 12, 6), (5, 9, 7)])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64, torch.float32])
 def test_classes_pooled_one_by_one_give_the_same(shape, dtype, device):
@@ -222,6 +227,19 @@ def test_ignored_voxels_reach_no_output(precomputed, device):
         (gradient,) = torch.autograd.grad(deep([logits, head], target), head)
         assert not gradient[..., :6].any()
         assert gradient[..., 6:].any()
+
+
+def test_an_ignored_skeleton_takes_no_low_voxel_from_a_class(device):
+    logits, _ = make_case(2, 3, device)
+    label = torch.ones(2, 1, *logits.shape[2:], dtype=torch.uint8, device=device)
+    label[..., :5] = 255
+    skeleton = torch.zeros_like(label)
+    skeleton[..., 4:8] = 1
+    skeleton[..., 3:5, 4] = 255  # of the smaller of the two, beside class 1 beneath a low voxel
+    heads = [logits, F.avg_pool2d(logits, 2)]
+    deep = SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS, ignore_index=255))
+    expected = deep(heads, (label, skeleton.masked_fill(label == 255, 0)))
+    torch.testing.assert_close(deep(heads, (label, skeleton)), expected)
 
 
 def test_a_reduced_resolution_does_not_mix_samples(device):
