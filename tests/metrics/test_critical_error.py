@@ -9,6 +9,19 @@ from monai_topoloss.metrics import CriticalErrorMetric, compute_critical_error
 from tests.oracles import supervoxel
 
 
+def by_definition(label, pred, objects, connectivity):
+    """Return each kind of error of ids, of so many objects, by the literal definition."""
+    splits, broken = supervoxel.linear(label, pred, connectivity)
+    merges, joined = supervoxel.linear(pred, label, connectivity)
+    return {
+        "splits": len(broken),
+        "merges": len(joined),
+        "splits_per_object": len(broken) / objects,
+        "merges_per_object": len(joined) / objects,
+        "fraction": (splits | merges).mean(),
+    }
+
+
 @pytest.mark.parametrize("shape", [(12, 13), (6, 5, 7)])
 @pytest.mark.parametrize("connectivity", [1, None])
 @pytest.mark.parametrize("seed", range(5))
@@ -18,16 +31,8 @@ def test_against_the_definition(shape, connectivity, seed):
     pred = label ^ (rng.random(shape) < 0.2)
     ids = label.astype(int), pred.astype(int)
     used = connectivity or len(shape)
-    splits, broken = supervoxel.linear(ids[0], ids[1], used)
-    merges, joined = supervoxel.linear(ids[1], ids[0], used)
     objects = ndimage.label(label, supervoxel.structure(len(shape), used))[1]
-    expected = {
-        "splits": len(broken),
-        "merges": len(joined),
-        "splits_per_object": len(broken) / objects,
-        "merges_per_object": len(joined) / objects,
-        "fraction": (splits | merges).mean(),
-    }
+    expected = by_definition(*ids, objects, used)
     batch = [torch.from_numpy(x)[None, None] for x in (pred, label)]
     for kind, value in expected.items():
         found = compute_critical_error(*batch, kind=kind, connectivity=connectivity)
@@ -42,16 +47,8 @@ def test_instances_against_the_definition(shape, seed):
     blocks = rng.integers(0, 5, tuple(-(-n // 4) for n in shape))
     label = np.kron(blocks, np.ones((4,) * len(shape), int))[tuple(map(slice, shape))] * 50
     pred = (250 - label) * (label > 0) * (rng.random(shape) < 0.7) + 7 * ((label == 0) & (rng.random(shape) < 0.3))
-    splits, broken = supervoxel.linear(label, pred, len(shape))
-    merges, joined = supervoxel.linear(pred, label, len(shape))
     objects = len(np.unique(label)) - 1
-    expected = {
-        "splits": len(broken),
-        "merges": len(joined),
-        "splits_per_object": len(broken) / objects,
-        "merges_per_object": len(joined) / objects,
-        "fraction": (splits | merges).mean(),
-    }
+    expected = by_definition(label, pred, objects, len(shape))
     for dtype in (np.uint8, np.float32):
         batch = [torch.from_numpy(x.astype(dtype))[None, None] for x in (pred, label)]
         for kind, value in expected.items():
