@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+_MOST_CLASSES = 2**31
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
     """Check that ``value`` is one of the ``options``."""
-    if value not in options:
+    if not _is_one_of(value, options):
         raise ValueError(f"Expected `{name}` to be one of {', '.join(map(repr, options))}, got {value!r}.")
+
+
+def _is_one_of(value: Any, options: Sequence[Any]) -> bool:
+    """Say whether a value is one of some strings and ints; arrays are not, which compare element by element."""
+    return isinstance(value, str | int | np.integer) and value in options
 
 
 def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:
@@ -51,6 +57,7 @@ def check_weight(name: str, value: float) -> None:
     """Check that the weight of a term is not negative."""
     if not check_number(name, value) >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+    check_finite_number(name, value)
 
 
 def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
@@ -107,7 +114,7 @@ def check_method(method: str | None, spatial_dims: int | None = None) -> str:
     methods = METHODS[2 if spatial_dims is None else spatial_dims]
     if method is None:
         return methods[0]
-    if method not in methods:
+    if not _is_one_of(method, methods):
         rank = "" if spatial_dims is None else f" in {spatial_dims}-D"
         raise ValueError(f"Expected `method` to be one of {', '.join(map(repr, methods))}{rank}, got {method!r}.")
     return method
@@ -116,8 +123,17 @@ def check_method(method: str | None, spatial_dims: int | None = None) -> str:
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
     """Check which Betti number is asked for."""
     options = (*range(spatial_dims), "sum", "euler")
-    if isinstance(kind, bool) or kind not in options:
+    if isinstance(kind, bool) or not _is_one_of(kind, options):
         raise ValueError(f"Expected `kind` to be one of {', '.join(map(repr, options))}, got {kind!r}.")
+
+
+def check_num_classes(num_classes: Any) -> None:
+    """Check that a number of classes is None, or so many that there is one besides the background."""
+    if num_classes is None:
+        return
+    check_int("num_classes", num_classes, minimum=2)
+    if num_classes > _MOST_CLASSES:
+        raise ValueError(f"Expected `num_classes` to be at most {_MOST_CLASSES}, got {num_classes}.")
 
 
 def check_patches(
@@ -130,7 +146,7 @@ def check_patches(
         return list(spatial), list(spatial)
     sizes = []
     for name, value in (("patch_size", patch_size), ("stride", patch_size if stride is None else stride)):
-        size = [value] * len(spatial) if isinstance(value, int) else list(value)
+        size = list(value) if isinstance(value, Sequence | np.ndarray) else [value] * len(spatial)
         for number in size:
             check_int(name, number, minimum=1)
         if len(size) != len(spatial):
