@@ -83,6 +83,7 @@ class CriticalLoss(_Loss, ABC):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
+        check_option("reduction", reduction, [each.value for each in LossReduction])
         super().__init__(reduction=LossReduction(reduction).value)
         check_criterion(criterion)
         if connectivity is not None:

@@ -60,6 +60,7 @@ class SkeletonLoss(_Loss):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
+        check_option("reduction", reduction, [each.value for each in LossReduction])
         super().__init__(reduction=LossReduction(reduction).value)
         check_activation(sigmoid=sigmoid, softmax=softmax, other_act=other_act)
         check_include_background(include_background, to_onehot_y=to_onehot_y)
