@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_picture_size
 from monai_topoloss.visualize._views import Voxel
 
 # Of the palette of Okabe and Ito, which people who see few colours can tell apart.
@@ -43,6 +44,7 @@ def choose_scale(scale: int | None, shape: tuple[int, ...], voxel: Voxel) -> Sca
         )
     check_int("scale", scale, minimum=1)
     height, width = (round(scale * ratio) for ratio in ratios)
+    check_picture_size(scale, shape[0] * height, shape[1] * width)
     return height, width
 
 
