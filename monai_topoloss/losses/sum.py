@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from monai_topoloss._checks.losses import check_losses
 from monai_topoloss._checks.targets import check_floating_point
+from monai_topoloss.losses._common import at_least_float32
 
 __all__ = ["SumLoss"]
 
@@ -54,7 +55,7 @@ class SumLoss(nn.Module):
         if terms:
             return sum(terms[1:], terms[0])
         first = input[0] if isinstance(input, list | tuple) and input else input
-        return check_floating_point(first).flatten()[:0].float().sum()
+        return at_least_float32(check_floating_point(first).flatten()[:0]).sum()
 
     def __getattr__(self, name: str) -> Any:
         """Take what deep supervision asks of a loss from the one that makes the skeleton."""

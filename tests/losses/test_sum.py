@@ -84,5 +84,6 @@ def test_weights_from_arrays():
 def test_nothing_but_weights_of_0_takes_what_its_losses_take():
     input = torch.zeros(1, 1, 4, 4)
     assert SumLoss([SupervoxelLoss()], [0])([input, input], input) == 0
+    assert SumLoss([SupervoxelLoss()], [0])(input.double(), input).dtype == torch.float64
     with pytest.raises(TypeError, match=r"`input` to be a floating-point torch.Tensor, got str"):
         SumLoss([SupervoxelLoss()], [0])("input", input)
