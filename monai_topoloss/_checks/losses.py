@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_finite_number, check_weight
+from monai_topoloss._checks.tensors import check_dense
 
 
 def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tensor], Tensor] | None) -> None:
@@ -40,15 +41,15 @@ def check_include_background(include_background: bool | None, *, to_onehot_y: bo
         )
 
 
-def check_smoothing(smooth_nr: float, smooth_dr: float) -> None:
-    """Check that the smoothing constants keep a recall within [0, 1] and its denominator positive."""
-    check_finite_number("smooth_nr", smooth_nr)
-    check_finite_number("smooth_dr", smooth_dr)
+def check_smoothing(smooth_nr: Any, smooth_dr: Any) -> tuple[float, float]:
+    """Return the smoothing constants, which keep a recall within [0, 1] and its denominator positive."""
+    smooth_nr, smooth_dr = check_finite_number("smooth_nr", smooth_nr), check_finite_number("smooth_dr", smooth_dr)
     if not (smooth_dr > 0 and 0 <= smooth_nr <= smooth_dr):
         raise ValueError(
             "Expected 0 <= `smooth_nr` <= `smooth_dr` and `smooth_dr` > 0, got"
             f" smooth_nr={smooth_nr}, smooth_dr={smooth_dr}."
         )
+    return smooth_nr, smooth_dr
 
 
 def check_criterion(criterion: Any) -> None:
@@ -106,11 +107,9 @@ def check_weights(weights: Any, default: Sequence[float]) -> tuple[float, ...]:
     if weights is None:
         return tuple(default)
     numbers = weights.tolist() if isinstance(weights, np.ndarray | Tensor) else weights
-    if not isinstance(numbers, Sequence):
+    if not isinstance(numbers, Sequence) or isinstance(numbers, bytes):
         raise TypeError(f"Expected `weights` to be a sequence of numbers, got {weights!r}.")
-    for weight in numbers:
-        check_weight("weights", weight)
-    return tuple(numbers)
+    return tuple(check_weight("weights", weight) for weight in numbers)
 
 
 def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
@@ -119,9 +118,11 @@ def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
         return None
     expected = "one number, or " if one_for_all else ""
     try:
-        tensor: Tensor = torch.as_tensor(weight, dtype=torch.float)
-    except (TypeError, ValueError, RuntimeError) as error:
+        tensor: Tensor = torch.as_tensor(weight)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TypeError(f"Expected `weight` to be {expected}a sequence of numbers, got {weight!r}.") from error
+    check_dense("weight", tensor)
+    tensor = tensor.to(torch.float)
     if tensor.ndim != 1 and not (one_for_all and tensor.ndim == 0):
         raise ValueError(f"Expected `weight` to be {expected}a sequence of numbers, got shape {tuple(tensor.shape)}.")
     if not ((tensor >= 0) & tensor.isfinite()).all():

@@ -37,13 +37,18 @@ def check_number(name: str, value: Any) -> float:
     """Return a number as float."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected `{name}` to be a number, got {type(value).__name__}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"Expected `{name}` to be a number that a float can hold, got a larger one.") from error
 
 
-def check_finite_number(name: str, value: Any) -> None:
-    """Check that a number is neither NaN nor infinite."""
-    if not math.isfinite(check_number(name, value)):
+def check_finite_number(name: str, value: Any) -> float:
+    """Return a number, which is neither NaN nor infinite, as float."""
+    number = check_number(name, value)
+    if not math.isfinite(number):
         raise ValueError(f"Expected `{name}` to be finite, got {value}.")
+    return number
 
 
 def check_share(name: str, value: Any) -> float:
@@ -53,11 +58,11 @@ def check_share(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_weight(name: str, value: float) -> None:
-    """Check that the weight of a term is not negative."""
+def check_weight(name: str, value: Any) -> float:
+    """Return the weight of a term, which is not negative, as float."""
     if not check_number(name, value) >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
-    check_finite_number(name, value)
+    return check_finite_number(name, value)
 
 
 def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
@@ -136,9 +141,7 @@ def check_num_classes(num_classes: Any) -> None:
         raise ValueError(f"Expected `num_classes` to be at most {_MOST_CLASSES}, got {num_classes}.")
 
 
-def check_patches(
-    patch_size: int | Sequence[int] | None, stride: int | Sequence[int] | None, spatial: Sequence[int]
-) -> tuple[list[int], list[int]]:
+def check_patches(patch_size: Any, stride: Any, spatial: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return size and step of patches along each axis, no larger than the image."""
     if patch_size is None:
         if stride is not None:
@@ -146,7 +149,8 @@ def check_patches(
         return list(spatial), list(spatial)
     sizes = []
     for name, value in (("patch_size", patch_size), ("stride", patch_size if stride is None else stride)):
-        size = list(value) if isinstance(value, Sequence | np.ndarray) else [value] * len(spatial)
+        several = isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim > 0)
+        size = list(value) if several else [value] * len(spatial)
         for number in size:
             check_int(name, number, minimum=1)
         if len(size) != len(spatial):

@@ -18,6 +18,8 @@ _MOST_PIXELS = 2**31
 
 def check_one_image(name: str, image: Tensor, spatial_dims: int | None) -> None:
     """Check that there are no channels in front."""
+    if spatial_dims is not None:
+        check_int("spatial_dims", spatial_dims)
     if image.ndim not in ((2, 3) if spatial_dims is None else (spatial_dims,)):
         rank = "2 or 3" if spatial_dims is None else spatial_dims
         raise ValueError(
@@ -93,9 +95,10 @@ def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
     return sizes
 
 
-def check_picture_size(scale: int, height: int, width: int) -> None:
-    """Check that a picture of that many pixels is not enlarged beyond what memory holds."""
-    if scale > 1 and height * width > _MOST_PIXELS:
+def check_scale(scale: Any, shape: Sequence[int]) -> None:
+    """Check that a picture is not enlarged beyond what memory holds."""
+    check_int("scale", scale, minimum=1)
+    if scale > 1 and int(scale) ** 2 * math.prod(max(1, n) for n in shape) > _MOST_PIXELS:
         raise ValueError(f"Expected `scale` of a picture of at most {_MOST_PIXELS} pixels, got {scale}.")
 
 

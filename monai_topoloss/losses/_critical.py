@@ -90,11 +90,10 @@ class CriticalLoss(_Loss, ABC):
             check_int("connectivity", connectivity, minimum=1)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
-        check_finite_number("threshold", threshold)
         self.criterion = criterion
         self.alpha = alpha
         self.beta = beta
-        self.threshold = threshold
+        self.threshold = check_finite_number("threshold", threshold)
         self.connectivity = connectivity
         self.ignore_index = ignore_index
         self.backend = backend

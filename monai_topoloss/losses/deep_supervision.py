@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from monai.losses import DeepSupervisionLoss
 from torch import Tensor, nn
 
+from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.losses import check_weights
 from monai_topoloss._checks.options import check_option
 from monai_topoloss._checks.targets import check_outputs, check_skeleton_of_label, split_target
@@ -70,6 +71,7 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
         label, skeleton = split_target(target)
         outputs = check_outputs(input, label)
         if skeleton is None:
+            check_class_ids("target", label, ignore_index=getattr(self.loss, "ignore_index", None))
             skeleton = self._skeleton(label, outputs[0])
         else:
             check_skeleton_of_label(skeleton, label, outputs[0].shape[1])

@@ -97,10 +97,10 @@ class DiceCESkeletonRecallLoss(_Loss):
     ) -> None:
         check_option("reduction", reduction, ("mean", "sum"))
         super().__init__(reduction=LossReduction(reduction).value)
-        check_weight("lambda_dice", lambda_dice)
-        check_weight("lambda_ce", lambda_ce)
-        check_weight("lambda_recall", lambda_recall)
-        check_share("label_smoothing", label_smoothing)
+        self.lambda_dice = check_weight("lambda_dice", lambda_dice)
+        self.lambda_ce = check_weight("lambda_ce", lambda_ce)
+        self.lambda_recall = check_weight("lambda_recall", lambda_recall)
+        self.label_smoothing = check_share("label_smoothing", label_smoothing)
         class_weight = check_class_weight(weight, one_for_all=False)
         self.skeleton_recall = SkeletonRecallLoss(
             include_background=None if include_background else False,
@@ -125,15 +125,11 @@ class DiceCESkeletonRecallLoss(_Loss):
             squared_pred=squared_pred,
             jaccard=jaccard,
             reduction=reduction,
-            smooth_nr=smooth_nr,
-            smooth_dr=smooth_dr,
+            smooth_nr=self.skeleton_recall.smooth_nr,
+            smooth_dr=self.skeleton_recall.smooth_dr,
             batch=batch,
             weight=None if class_weight is None else class_weight[0 if include_background else 1 :],
         )
-        self.lambda_dice = lambda_dice
-        self.lambda_ce = lambda_ce
-        self.lambda_recall = lambda_recall
-        self.label_smoothing = label_smoothing
         self.softmax = softmax
         self.ignore_index = ignore_index
 

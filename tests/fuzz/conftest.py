@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "fuzz",
-    max_examples=int(os.environ.get("MONAI_TOPOLOSS_FUZZ", "15")),
+    max_examples=int(os.environ.get("MONAI_TOPOLOSS_FUZZ", "10")),
     deadline=None,
     derandomize=True,
     print_blob=True,

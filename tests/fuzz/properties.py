@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from monai.data import MetaTensor
 
 
-def fuzz(**strategies):
-    """Run a test on many examples."""
-    return lambda test: settings.get_profile("fuzz")(given(**strategies)(test))
+def fuzz(*, slow=1, **strategies):
+    """Run a test on many examples; on fewer if they are slow."""
+    profile = settings.get_profile("fuzz")
+    profile = settings(profile, max_examples=max(1, profile.max_examples // slow))
+    return lambda test: profile(given(**strategies)(test))
 
 
 def as_array(value: Any) -> np.ndarray:

@@ -249,6 +249,13 @@ LABEL = torch.zeros(1, 1, 4, 4)
 @pytest.mark.parametrize(
     ("loss", "input", "target", "error", "message"),
     [
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HEAD],
+            LABEL - 1,
+            ValueError,
+            "Expected `target` to hold no negative class ids",
+        ),
         (SkeletonRecallLoss(**OPTIONS), [], LABEL, ValueError, "a sequence of at least one, got list"),
         (SkeletonRecallLoss(**OPTIONS), {"a": HEAD}, LABEL, ValueError, "to be a tensor or a sequence .* got dict"),
         (SkeletonRecallLoss(**OPTIONS), [HEAD, None], LABEL, TypeError, "`input` to be a floating-point torch.Tensor"),
@@ -304,7 +311,7 @@ def test_unknown_modes_are_named():
         SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS), "expo")
 
 
-@pytest.mark.parametrize("weights", [3, ["x"], [1.0, float("nan")], [-1.0]])
+@pytest.mark.parametrize("weights", [3, b"auto", ["x"], [1.0, float("nan")], [-1.0]])
 def test_bad_weights_are_named(weights):
     with pytest.raises((TypeError, ValueError), match="Expected `weights` to be"):
         SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS), weights=weights)

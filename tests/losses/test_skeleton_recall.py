@@ -855,6 +855,13 @@ def test_a_target_on_the_meta_device_is_named():
         ({"backend": "tpu"}, ValueError, "`backend` to be one of"),
         ({"reduction": "median"}, ValueError, "Expected `reduction` to be one of .* got 'median'"),
         ({"smooth_nr": "x"}, TypeError, "`smooth_nr` to be a number, got str"),
+        ({"smooth_nr": 10**400}, ValueError, "`smooth_nr` to be a number that a float can hold"),
+        (
+            {"weight": np.ones(1, complex)},
+            TypeError,
+            "`weight` to be a dense tensor of real numbers, got torch.complex",
+        ),
+        ({"weight": [10**400, 1]}, TypeError, "`weight` to be .*a sequence of numbers, got "),
         ({"smooth_dr": float("inf")}, ValueError, "`smooth_dr` to be finite, got inf"),
         ({"weight": "x"}, TypeError, "`weight` to be .*a sequence of numbers, got 'x'"),
         ({"weight": [[1.0], [1.0, 2.0]]}, TypeError, "`weight` to be .*a sequence of numbers, got "),

@@ -77,7 +77,9 @@ def test_weights_that_are_no_numbers(weights):
         SumLoss([SupervoxelLoss()], weights)
 
 
-def test_weights_from_arrays():
+def test_weights_from_arrays_and_large_ones():
+    input = torch.zeros(1, 1, 4, 4)
+    assert SumLoss([SupervoxelLoss(threshold=10**30)], [10**30])(input, input).isfinite()  # ints that torch has not
     assert SumLoss([SupervoxelLoss(), SupervoxelLoss()], np.array([1.0, 0.5])).weights == (1.0, 0.5)
 
 

@@ -57,6 +57,7 @@ def test_patches(patch_size, stride, starts):
         ({"kind": True}, ValueError, "Expected `kind` to be one of"),
         ({"kind": 1.0}, ValueError, "Expected `kind` to be one of"),
         ({"kind": np.zeros(2)}, ValueError, "Expected `kind` to be one of"),
+        ({"patch_size": np.array(2.5)}, TypeError, "Expected `patch_size` to be an int"),
         ({"patch_size": 2.5}, TypeError, "Expected `patch_size` to be an int"),
         ({"stride": 3}, ValueError, "Expected `stride` with `patch_size` only"),
         ({"patch_size": (3, 3, 3)}, ValueError, r"Expected `patch_size` to be one number or 2, got \[3, 3, 3\]"),
