@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_weight
+from monai_topoloss._checks.options import check_finite_number, check_weight
+from monai_topoloss._checks.tensors import check_dense
 
 
 def check_activation(*, sigmoid: bool, softmax: bool, other_act: Callable[[Tensor], Tensor] | None) -> None:
@@ -39,13 +41,15 @@ def check_include_background(include_background: bool | None, *, to_onehot_y: bo
         )
 
 
-def check_smoothing(smooth_nr: float, smooth_dr: float) -> None:
-    """Check that the smoothing constants keep a recall within [0, 1] and its denominator positive."""
+def check_smoothing(smooth_nr: Any, smooth_dr: Any) -> tuple[float, float]:
+    """Return the smoothing constants, which keep a recall within [0, 1] and its denominator positive."""
+    smooth_nr, smooth_dr = check_finite_number("smooth_nr", smooth_nr), check_finite_number("smooth_dr", smooth_dr)
     if not (smooth_dr > 0 and 0 <= smooth_nr <= smooth_dr):
         raise ValueError(
             "Expected 0 <= `smooth_nr` <= `smooth_dr` and `smooth_dr` > 0, got"
             f" smooth_nr={smooth_nr}, smooth_dr={smooth_dr}."
         )
+    return smooth_nr, smooth_dr
 
 
 def check_criterion(criterion: Any) -> None:
@@ -85,26 +89,41 @@ def check_counting_loss(loss: Any) -> None:
         )
 
 
-def check_losses(losses: Any, weights: Sequence[float]) -> None:
-    """Check that losses are modules, at least one, with a weight for each."""
+def check_losses(losses: Any, weights: Any) -> tuple[float, ...]:
+    """Check that losses are modules, at least one, with a weight for each; return the weights, by default 1."""
     if not isinstance(losses, Sequence | torch.nn.ModuleList):
         raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
     for loss in losses:
         if not isinstance(loss, torch.nn.Module):
             raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
-    if not losses or len(losses) != len(weights):
-        raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(weights)}.")
-    for weight in weights:
-        check_weight("weights", weight)
+    numbers = check_weights(weights, [1.0] * len(losses))
+    if not losses or len(losses) != len(numbers):
+        raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(numbers)}.")
+    return numbers
+
+
+def check_weights(weights: Any, default: Sequence[float]) -> tuple[float, ...]:
+    """Return weights as a tuple, or the default if they are None."""
+    if weights is None:
+        return tuple(default)
+    numbers = weights.tolist() if isinstance(weights, np.ndarray | Tensor) else weights
+    if not isinstance(numbers, Sequence) or isinstance(numbers, bytes):
+        raise TypeError(f"Expected `weights` to be a sequence of numbers, got {weights!r}.")
+    return tuple(check_weight("weights", weight) for weight in numbers)
 
 
 def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
     """Return class weights, which are no less than 0, as a tensor: one for each class, or one for all."""
     if weight is None:
         return None
-    tensor: Tensor = torch.as_tensor(weight, dtype=torch.float)
+    expected = "one number, or " if one_for_all else ""
+    try:
+        tensor: Tensor = torch.as_tensor(weight)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"Expected `weight` to be {expected}a sequence of numbers, got {weight!r}.") from error
+    check_dense("weight", tensor)
+    tensor = tensor.to(torch.float)
     if tensor.ndim != 1 and not (one_for_all and tensor.ndim == 0):
-        expected = "one number, or " if one_for_all else ""
         raise ValueError(f"Expected `weight` to be {expected}a sequence of numbers, got shape {tuple(tensor.shape)}.")
     if not ((tensor >= 0) & tensor.isfinite()).all():
         raise ValueError(f"Expected `weight` to be finite and at least 0, got {tensor.tolist()}.")

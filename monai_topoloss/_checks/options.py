@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+_MOST_CLASSES = 2**31
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
     """Check that ``value`` is one of the ``options``."""
-    if value not in options:
+    if not _is_one_of(value, options):
         raise ValueError(f"Expected `{name}` to be one of {', '.join(map(repr, options))}, got {value!r}.")
+
+
+def _is_one_of(value: Any, options: Sequence[Any]) -> bool:
+    """Say whether a value is one of some strings and ints; arrays are not, which compare element by element."""
+    return isinstance(value, str | int | np.integer) and value in options
 
 
 def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:
@@ -31,13 +37,18 @@ def check_number(name: str, value: Any) -> float:
     """Return a number as float."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected `{name}` to be a number, got {type(value).__name__}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"Expected `{name}` to be a number that a float can hold, got a larger one.") from error
 
 
-def check_finite_number(name: str, value: Any) -> None:
-    """Check that a number is neither NaN nor infinite."""
-    if not math.isfinite(check_number(name, value)):
+def check_finite_number(name: str, value: Any) -> float:
+    """Return a number, which is neither NaN nor infinite, as float."""
+    number = check_number(name, value)
+    if not math.isfinite(number):
         raise ValueError(f"Expected `{name}` to be finite, got {value}.")
+    return number
 
 
 def check_share(name: str, value: Any) -> float:
@@ -47,10 +58,11 @@ def check_share(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_weight(name: str, value: float) -> None:
-    """Check that the weight of a term is not negative."""
+def check_weight(name: str, value: Any) -> float:
+    """Return the weight of a term, which is not negative, as float."""
     if not check_number(name, value) >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+    return check_finite_number(name, value)
 
 
 def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
@@ -107,7 +119,7 @@ def check_method(method: str | None, spatial_dims: int | None = None) -> str:
     methods = METHODS[2 if spatial_dims is None else spatial_dims]
     if method is None:
         return methods[0]
-    if method not in methods:
+    if not _is_one_of(method, methods):
         rank = "" if spatial_dims is None else f" in {spatial_dims}-D"
         raise ValueError(f"Expected `method` to be one of {', '.join(map(repr, methods))}{rank}, got {method!r}.")
     return method
@@ -116,13 +128,20 @@ def check_method(method: str | None, spatial_dims: int | None = None) -> str:
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
     """Check which Betti number is asked for."""
     options = (*range(spatial_dims), "sum", "euler")
-    if isinstance(kind, bool) or kind not in options:
+    if isinstance(kind, bool) or not _is_one_of(kind, options):
         raise ValueError(f"Expected `kind` to be one of {', '.join(map(repr, options))}, got {kind!r}.")
 
 
-def check_patches(
-    patch_size: int | Sequence[int] | None, stride: int | Sequence[int] | None, spatial: Sequence[int]
-) -> tuple[list[int], list[int]]:
+def check_num_classes(num_classes: Any) -> None:
+    """Check that a number of classes is None, or so many that there is one besides the background."""
+    if num_classes is None:
+        return
+    check_int("num_classes", num_classes, minimum=2)
+    if num_classes > _MOST_CLASSES:
+        raise ValueError(f"Expected `num_classes` to be at most {_MOST_CLASSES}, got {num_classes}.")
+
+
+def check_patches(patch_size: Any, stride: Any, spatial: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return size and step of patches along each axis, no larger than the image."""
     if patch_size is None:
         if stride is not None:
@@ -130,7 +149,8 @@ def check_patches(
         return list(spatial), list(spatial)
     sizes = []
     for name, value in (("patch_size", patch_size), ("stride", patch_size if stride is None else stride)):
-        size = [value] * len(spatial) if isinstance(value, int) else list(value)
+        several = isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim > 0)
+        size = list(value) if several else [value] * len(spatial)
         for number in size:
             check_int(name, number, minimum=1)
         if len(size) != len(spatial):

@@ -12,9 +12,14 @@ from torch import Tensor
 from monai_topoloss._checks.options import check_int, check_number
 from monai_topoloss._checks.tensors import check_channel_first
 
+_LONGEST_VOXEL = 1000
+_MOST_PIXELS = 2**31
+
 
 def check_one_image(name: str, image: Tensor, spatial_dims: int | None) -> None:
     """Check that there are no channels in front."""
+    if spatial_dims is not None:
+        check_int("spatial_dims", spatial_dims)
     if image.ndim not in ((2, 3) if spatial_dims is None else (spatial_dims,)):
         rank = "2 or 3" if spatial_dims is None else spatial_dims
         raise ValueError(
@@ -77,11 +82,30 @@ def check_axes(shape: Sequence[int], axis: Any, index: Any) -> tuple[int, ...]:
 
 def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
     """Return sizes of voxels along each axis; one number is that of all."""
-    sizes = tuple(spacing) if isinstance(spacing, Sequence | np.ndarray | Tensor) else (spacing,) * ndim
+    if isinstance(spacing, np.ndarray | Tensor):
+        spacing = spacing.tolist()
+    sizes = tuple(spacing) if isinstance(spacing, Sequence) else (spacing,) * ndim
     sizes = tuple(check_number("spacing", size.item() if isinstance(size, Tensor) else size) for size in sizes)
     if len(sizes) != ndim or not all(0 < size < math.inf for size in sizes):
         raise ValueError(f"Expected `spacing` to be a positive number or {ndim} of them, got {spacing}.")
+    if max(sizes) / min(sizes) > _LONGEST_VOXEL:
+        raise ValueError(
+            f"Expected `spacing` of voxels at most {_LONGEST_VOXEL} times as long as thick, got {spacing}."
+        )
     return sizes
+
+
+def check_scale(scale: Any, shape: Sequence[int]) -> None:
+    """Check that a picture is not enlarged beyond what memory holds."""
+    check_int("scale", scale, minimum=1)
+    if scale > 1 and int(scale) ** 2 * math.prod(max(1, n) for n in shape) > _MOST_PIXELS:
+        raise ValueError(f"Expected `scale` of a picture of at most {_MOST_PIXELS} pixels, got {scale}.")
+
+
+def check_has_voxels(name: str, shape: Sequence[int]) -> None:
+    """Check that there is something to show."""
+    if 0 in shape:
+        raise ValueError(f"Expected `{name}` to have voxels, got shape {tuple(shape)}.")
 
 
 def check_image_of(image: Tensor, shape: tuple[int, ...]) -> None:

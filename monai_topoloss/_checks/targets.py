@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monai_topoloss._checks.tensors import check_same_device, check_tensor, plain
+from monai_topoloss._checks.tensors import check_dense, check_has_values, check_same_device, check_tensor, plain
 
 _LOGITS_HINT = "; for logits pass `sigmoid=True` or `softmax=True`"
 
@@ -24,17 +24,28 @@ def split_target(target: Any) -> tuple[Tensor, Tensor | None]:
             f"Expected `target` to be a label tensor or a pair (label, skeleton) of tensors, got ({kinds})."
         )
     label, skeleton = (*parts, None)[:2]
-    return check_tensor("target", label), None if skeleton is None else check_tensor("skeleton", skeleton)
+    label = check_tensor("target", label, has_values=False)
+    return label, None if skeleton is None else check_tensor("skeleton", skeleton, has_values=False)
 
 
 def check_logits(input: Any) -> Tensor:
     """Check the rank and kind of ``(B, C, *spatial)`` predictions; gradients still flow through what is returned."""
+    check_floating_point(input)
+    if input.ndim not in (4, 5):
+        raise ValueError(f"Expected `input` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(input.shape)}.")
+    if not input.shape[1]:
+        raise ValueError(f"Expected `input` with channels, got {tuple(input.shape)}.")
+    return plain(input)
+
+
+def check_floating_point(input: Any) -> Tensor:
+    """Check the kind of predictions, of whatever shape."""
     if not isinstance(input, Tensor) or not input.is_floating_point():
         kind = input.dtype if isinstance(input, Tensor) else type(input).__name__
         raise TypeError(f"Expected `input` to be a floating-point torch.Tensor, got {kind}.")
-    if input.ndim not in (4, 5):
-        raise ValueError(f"Expected `input` of shape (B, C, *spatial) in 2-D or 3-D, got {tuple(input.shape)}.")
-    return plain(input)
+    check_dense("input", input)
+    check_has_values("input", input)
+    return input
 
 
 def check_one_channel(input: Tensor, *, softmax: bool, to_onehot_y: bool, instead: str = "`sigmoid=True`") -> None:
@@ -106,9 +117,11 @@ def check_skeleton(skeleton: Tensor, input: Tensor, *, has_background: bool) -> 
         )
 
 
-def check_skeleton_of_label(skeleton: Tensor, label: Tensor) -> None:
-    """Check that a skeleton has the size of its label."""
-    if skeleton.ndim != label.ndim or skeleton.shape[2:] != label.shape[2:]:
+def check_skeleton_of_label(skeleton: Tensor, label: Tensor, channels: int) -> None:
+    """Check that a skeleton has the size of its label, and one channel or that many."""
+    check_same_device("skeleton", skeleton, label)
+    batch, spatial = len(label), label.shape[2:]
+    if tuple(skeleton.shape) not in {(batch, 1, *spatial), (batch, channels, *spatial)}:
         raise ValueError(
             f"Expected `skeleton` of the size of `target` {tuple(label.shape)}, got {tuple(skeleton.shape)}."
         )
@@ -153,6 +166,14 @@ def check_outputs(input: Any, label: Tensor) -> Sequence[Tensor]:
             raise ValueError(
                 f"Expected each output no larger than `target` {tuple(label.shape)}, got {tuple(output.shape)}."
             )
+        check_same_device("target", label, output)
+        if len(label) != len(output) or label.shape[1] not in (1, output.shape[1]):
+            raise ValueError(
+                f"Expected `target` of shape (B, 1 or C, *spatial) to match `input` {tuple(output.shape)},"
+                f" got {tuple(label.shape)}."
+            )
+        if 0 in output.shape[2:] and label.numel():
+            raise ValueError(f"Expected each output of `input` to have voxels, got {tuple(output.shape)}.")
     return outputs
 
 

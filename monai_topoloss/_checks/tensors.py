@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,19 +17,25 @@ _MOST_CHANNELS, _SMALLEST_IMAGE = 4, 16  # of what is more likely (C, H, W) than
 _warned_of: set[str] = set()
 
 # Types that PyTorch or NumPy compute with, for those that one of them only stores.
+_FLOAT8 = ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
 _COMPUTABLE = {
     torch.bfloat16: torch.float32,
+    **{getattr(torch, name): torch.float32 for name in _FLOAT8 if hasattr(torch, name)},
     torch.uint16: torch.int32,
     torch.uint32: torch.int64,
     torch.uint64: torch.int64,
 }
-_IDS = (torch.uint16, torch.uint32)  # that need not be computed with where ids are only compared
+_REAL = {
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.float32, torch.float64, *_COMPUTABLE,
+}  # fmt: skip
+IDS = (torch.uint16, torch.uint32)  # that need not be computed with where ids are only compared
 
 
-def check_tensor(name: str, value: Any, *, keep_ids: bool = False) -> Tensor:
+def check_tensor(name: str, value: Any, *, keep: Sequence[torch.dtype] = (), has_values: bool = True) -> Tensor:
     """Return a real-valued tensor or array as a plain, detached tensor of a type that can be computed with.
 
-    With ``keep_ids``, uint16 and uint32 stay as they are.
+    Types to ``keep`` stay as they are. It need not have values where its device is compared with that of another.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
         if not (value.flags.c_contiguous and value.dtype.isnative):
@@ -36,21 +43,48 @@ def check_tensor(name: str, value: Any, *, keep_ids: bool = False) -> Tensor:
         # In an array that counts as contiguous, an axis of length 0 or 1 may have any step, if flipped a negative one.
         steps = value.strides
         fits = value.flags.writeable and all(step >= 0 and step % value.itemsize == 0 for step in steps)
-        return _as_computable(torch.from_numpy(value if fits else value.copy()), keep_ids=keep_ids)
+        return _as_computable(name, torch.from_numpy(value if fits else value.copy()), keep)
     if not isinstance(value, Tensor):
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray of real numbers, got {kind}.")
-    if value.is_complex() or value.layout != torch.strided:
+    check_dense(name, value)
+    if has_values:
+        check_has_values(name, value)
+    return _as_computable(name, plain(value.detach() if value.requires_grad else value), keep)
+
+
+def check_mask(name: str, value: Any) -> Tensor:
+    """Return a tensor or array of which it matters only what is 0, as `check_tensor` does."""
+    tensor = check_tensor(name, value, keep=[torch.uint64])
+    return tensor.view(torch.int64) if tensor.dtype == torch.uint64 else tensor
+
+
+def check_dense(name: str, tensor: Tensor) -> None:
+    """Check that a tensor is a plain array of real numbers."""
+    if tensor.is_nested:
+        raise TypeError(f"Expected `{name}` to be a dense tensor of real numbers, got a nested one.")
+    if tensor.dtype not in _REAL or tensor.layout != torch.strided:
         raise TypeError(
-            f"Expected `{name}` to be a dense tensor of real numbers, got {value.dtype} with layout {value.layout}."
+            f"Expected `{name}` to be a dense tensor of real numbers, got {tensor.dtype} with layout {tensor.layout}."
         )
-    return _as_computable(plain(value.detach() if value.requires_grad else value), keep_ids=keep_ids)
 
 
-def _as_computable(tensor: Tensor, *, keep_ids: bool) -> Tensor:
-    if keep_ids and tensor.dtype in _IDS:
+def check_has_values(name: str, tensor: Tensor) -> None:
+    """Check that a tensor is not a mere description of one."""
+    if tensor.is_meta:
+        raise ValueError(f"Expected `{name}` to have values, got a tensor on the device 'meta', which has none.")
+
+
+def _as_computable(name: str, tensor: Tensor, keep: Sequence[torch.dtype]) -> Tensor:
+    if tensor.dtype in keep or tensor.dtype not in _COMPUTABLE:
         return tensor
-    return tensor.to(_COMPUTABLE[tensor.dtype]) if tensor.dtype in _COMPUTABLE else tensor
+    if tensor.dtype != torch.uint64 or tensor.is_meta:
+        return tensor.to(_COMPUTABLE[tensor.dtype])
+    tensor = tensor.view(torch.int64)
+    lowest = int(tensor.amin()) if tensor.numel() else 0
+    if lowest < 0:
+        raise ValueError(f"Expected `{name}` to hold numbers below 2 ** 63, got {lowest + 2**64}.")
+    return tensor
 
 
 def plain(tensor: Tensor) -> Tensor:
@@ -116,6 +150,8 @@ def _warn_of_channels(name: str, shape: tuple[int, ...]) -> None:
 
 def check_channel_first(name: str, image: Any) -> int:
     """Return the number of spatial axes of a ``(C, *spatial)`` tensor or array."""
+    if isinstance(image, Tensor):
+        check_dense(name, image)
     shape = image.shape if isinstance(image, Tensor | np.ndarray) else check_tensor(name, image).shape
     if len(shape) not in (3, 4):
         raise ValueError(f"Expected `{name}` of shape (C, *spatial) in 2-D or 3-D, got {tuple(shape)}.")
@@ -150,6 +186,8 @@ def check_same_shape(name: str, tensor: Any, other: Any, other_name: str = "inpu
     """Check that a tensor or array has the shape of another."""
     if not isinstance(tensor, Tensor | np.ndarray):
         raise TypeError(f"Expected `{name}` to be a torch.Tensor or a numpy.ndarray, got {type(tensor).__name__}.")
+    if isinstance(tensor, Tensor):
+        check_dense(name, tensor)
     if tensor.shape != other.shape:
         got, expected = tuple(tensor.shape), tuple(other.shape)
         raise ValueError(f"Expected `{name}` of the shape of `{other_name}`, {expected}, got {got}.")

@@ -83,17 +83,17 @@ class CriticalLoss(_Loss, ABC):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
+        check_option("reduction", reduction, [each.value for each in LossReduction])
         super().__init__(reduction=LossReduction(reduction).value)
         check_criterion(criterion)
         if connectivity is not None:
             check_int("connectivity", connectivity, minimum=1)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
-        check_finite_number("threshold", threshold)
         self.criterion = criterion
         self.alpha = alpha
         self.beta = beta
-        self.threshold = threshold
+        self.threshold = check_finite_number("threshold", threshold)
         self.connectivity = connectivity
         self.ignore_index = ignore_index
         self.backend = backend

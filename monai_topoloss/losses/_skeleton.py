@@ -60,11 +60,11 @@ class SkeletonLoss(_Loss):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
+        check_option("reduction", reduction, [each.value for each in LossReduction])
         super().__init__(reduction=LossReduction(reduction).value)
         check_activation(sigmoid=sigmoid, softmax=softmax, other_act=other_act)
         check_include_background(include_background, to_onehot_y=to_onehot_y)
         check_int("radius", radius, minimum=0)
-        check_smoothing(smooth_nr, smooth_dr)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
         self.include_background = include_background
@@ -74,8 +74,7 @@ class SkeletonLoss(_Loss):
         self.softmax = softmax
         self.other_act = other_act
         self.radius = radius
-        self.smooth_nr = smooth_nr
-        self.smooth_dr = smooth_dr
+        self.smooth_nr, self.smooth_dr = check_smoothing(smooth_nr, smooth_dr)
         self.batch = batch
         self.ignore_index = ignore_index
         self.backend = backend

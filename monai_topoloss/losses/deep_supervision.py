@@ -9,6 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from monai.losses import DeepSupervisionLoss
 from torch import Tensor, nn
 
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.losses import check_weights
 from monai_topoloss._checks.options import check_option
 from monai_topoloss._checks.targets import check_outputs, check_skeleton_of_label, split_target
 from monai_topoloss._labels import drop_ignored
@@ -47,7 +49,9 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
 
     def __init__(self, loss: nn.Module, weight_mode: str = "exp", weights: Sequence[float] | None = None) -> None:
         check_option("weight_mode", weight_mode, ("exp", "two", "same"))
-        super().__init__(loss, weight_mode, None if weights is None else list(weights))  # type: ignore[arg-type]
+        if weights is not None:
+            weights = list(check_weights(weights, ()))
+        super().__init__(loss, weight_mode, weights)  # type: ignore[arg-type]
 
     def forward(self, input: Tensor | Sequence[Tensor], target: Target) -> Tensor:  # type: ignore[override]
         """Compute the weighted sum over the outputs.
@@ -67,9 +71,10 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
         label, skeleton = split_target(target)
         outputs = check_outputs(input, label)
         if skeleton is None:
+            check_class_ids("target", label, ignore_index=getattr(self.loss, "ignore_index", None))
             skeleton = self._skeleton(label, outputs[0])
         else:
-            check_skeleton_of_label(skeleton, label)
+            check_skeleton_of_label(skeleton, label, outputs[0].shape[1])
             skeleton = drop_ignored(skeleton, label, getattr(self.loss, "ignore_index", None))
         total = torch.zeros((), device=label.device)
         for weight, output in zip(self.get_weights(len(outputs)), outputs, strict=True):
@@ -158,6 +163,8 @@ def _nearest(label: Tensor, size: Sequence[int]) -> Tensor:
 
 def _max_pool(volume: Tensor, size: Sequence[int]) -> Tensor:
     """Return the maximum of all that lies beneath a new voxel, even in part."""
+    if not volume.numel():
+        return volume.new_zeros(*volume.shape[:2], *size)
     if all(length % out == 0 for length, out in zip(volume.shape[2:], size, strict=True)):
         for axis, out in enumerate(size, start=2):
             volume = volume.unflatten(axis, (out, -1)).amax(dim=axis + 1)

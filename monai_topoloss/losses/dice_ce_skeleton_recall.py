@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
 from monai_topoloss._checks.losses import check_class_weight, check_number_of_weights
-from monai_topoloss._checks.options import check_option, check_weight
+from monai_topoloss._checks.options import check_option, check_share, check_weight
 from monai_topoloss.losses._common import (
     Activation,
     Target,
@@ -95,11 +95,12 @@ class DiceCESkeletonRecallLoss(_Loss):
         ignore_index: int | None = None,
         backend: str = "auto",
     ) -> None:
-        check_option("reduction", str(LossReduction(reduction).value), ("mean", "sum"))
+        check_option("reduction", reduction, ("mean", "sum"))
         super().__init__(reduction=LossReduction(reduction).value)
-        check_weight("lambda_dice", lambda_dice)
-        check_weight("lambda_ce", lambda_ce)
-        check_weight("lambda_recall", lambda_recall)
+        self.lambda_dice = check_weight("lambda_dice", lambda_dice)
+        self.lambda_ce = check_weight("lambda_ce", lambda_ce)
+        self.lambda_recall = check_weight("lambda_recall", lambda_recall)
+        self.label_smoothing = check_share("label_smoothing", label_smoothing)
         class_weight = check_class_weight(weight, one_for_all=False)
         self.skeleton_recall = SkeletonRecallLoss(
             include_background=None if include_background else False,
@@ -124,15 +125,11 @@ class DiceCESkeletonRecallLoss(_Loss):
             squared_pred=squared_pred,
             jaccard=jaccard,
             reduction=reduction,
-            smooth_nr=smooth_nr,
-            smooth_dr=smooth_dr,
+            smooth_nr=self.skeleton_recall.smooth_nr,
+            smooth_dr=self.skeleton_recall.smooth_dr,
             batch=batch,
             weight=None if class_weight is None else class_weight[0 if include_background else 1 :],
         )
-        self.lambda_dice = lambda_dice
-        self.lambda_ce = lambda_ce
-        self.lambda_recall = lambda_recall
-        self.label_smoothing = label_smoothing
         self.softmax = softmax
         self.ignore_index = ignore_index
 

@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from monai_topoloss._checks.losses import check_losses
+from monai_topoloss._checks.targets import check_floating_point
+from monai_topoloss.losses._common import at_least_float32
 
 __all__ = ["SumLoss"]
 
@@ -35,11 +37,8 @@ class SumLoss(nn.Module):
 
     def __init__(self, losses: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if weights is None and isinstance(losses, Sequence):
-            weights = [1.0] * len(losses)
-        check_losses(losses, weights or ())
+        self._weights = check_losses(losses, weights)
         self.losses = nn.ModuleList(losses)
-        self.weights = tuple(weights or ())
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -48,13 +47,15 @@ class SumLoss(nn.Module):
 
     @weights.setter
     def weights(self, value: Sequence[float]) -> None:
-        check_losses(self.losses, value)
-        self._weights = tuple(value)
+        self._weights = check_losses(self.losses, value)
 
-    def forward(self, input: Tensor, target: Any) -> Tensor:
+    def forward(self, input: Any, target: Any) -> Tensor:
         """Return the weighted sum of the losses."""
-        terms = [w * loss(input, target) for w, loss in zip(self.weights, self.losses, strict=True) if w]
-        return sum(terms[1:], terms[0]) if terms else input.flatten()[:0].float().sum()
+        terms: list[Tensor] = [w * loss(input, target) for w, loss in zip(self.weights, self.losses, strict=True) if w]
+        if terms:
+            return sum(terms[1:], terms[0])
+        first = input[0] if isinstance(input, list | tuple) and input else input
+        return at_least_float32(check_floating_point(first).flatten()[:0]).sum()
 
     def __getattr__(self, name: str) -> Any:
         """Take what deep supervision asks of a loss from the one that makes the skeleton."""

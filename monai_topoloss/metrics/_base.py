@@ -20,6 +20,8 @@ from monai_topoloss._options import add_constructor
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology._items import as_ids
 
+_REDUCTIONS = [each.value for each in MetricReduction]
+
 
 class Pair(NamedTuple):
     """Prediction and label, ``(B, C, *spatial)``: bool, or ids of objects. Both are 0 where voxels are ignored."""
@@ -101,6 +103,7 @@ class SegmentationMetric(CumulativeIterationMetric):
             options: those of the function.
         """
         super().__init__()
+        check_option("reduction", reduction, _REDUCTIONS)
         self.reduction = MetricReduction(reduction)
         self.get_not_nans = get_not_nans
         for name, value in options.items():
@@ -128,6 +131,8 @@ class SegmentationMetric(CumulativeIterationMetric):
         Raises:
             ValueError: if nothing has been collected.
         """
+        if reduction is not None:
+            check_option("reduction", reduction, _REDUCTIONS)
         values = self.get_buffer()  # type: ignore[no-untyped-call]
         if values is None:
             raise ValueError("Expected values to aggregate, got none: call the metric on predictions first.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_connectivity
-from monai_topoloss._checks.tensors import check_finite, check_spatial_dims, check_tensor, like
+from monai_topoloss._checks.tensors import check_finite, check_mask, check_spatial_dims, like
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items
 
@@ -98,7 +98,7 @@ def euler_number(
 
 def _prepare(mask: Any, connectivity: int | None, spatial_dims: int | None) -> tuple[Tensor, Tensor, int]:
     """Return the checked mask, its items as bool, and the connectivity."""
-    tensor = check_tensor("mask", mask)
+    tensor = check_mask("mask", mask)
     spatial_dims = check_spatial_dims("mask", tensor, spatial_dims)
     connectivity = check_connectivity("connectivity", connectivity, spatial_dims)
     check_finite("mask", tensor)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_connectivity
-from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor, like
+from monai_topoloss._checks.tensors import IDS, check_spatial_dims, check_tensor, like
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_ids, as_items, from_items
 
@@ -60,7 +60,7 @@ def label_components(
         array([[1, 1, 0, 2],
                [0, 3, 0, 2]], dtype=int32)
     """
-    tensor = check_tensor("image", image, keep_ids=True)
+    tensor = check_tensor("image", image, keep=IDS)
     spatial_dims = check_spatial_dims("image", tensor, spatial_dims)
     connectivity = check_connectivity("connectivity", connectivity, spatial_dims)
     highest = check_class_ids("image", tensor)

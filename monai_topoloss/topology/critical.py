@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_connectivity, check_ignore_index, check_int
+from monai_topoloss._checks.options import check_connectivity, check_ignore_index, check_num_classes
 from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
@@ -99,8 +99,7 @@ def critical_components(
         A. Grim, J. Chandrashekar and U. Sümbül, Efficient Connectivity-Preserving Instance Segmentation with
         Supervoxel-Based Loss Function, AAAI 2025, arXiv 2501.01022.
     """
-    if num_classes is not None:
-        check_int("num_classes", num_classes, minimum=2)
+    check_num_classes(num_classes)
     check_ignore_index(ignore_index)
     image, truth = check_tensor("input", input), check_tensor("target", target)
     spatial_dims = check_spatial_dims("input", image, spatial_dims)

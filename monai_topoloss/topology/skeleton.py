@@ -8,7 +8,7 @@ import torch
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
-from monai_topoloss._checks.tensors import check_finite, check_spatial_dims, check_tensor, like
+from monai_topoloss._checks.tensors import check_finite, check_mask, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items, from_items
@@ -62,7 +62,7 @@ def skeletonize(
         T.-C. Lee, R. L. Kashyap and C.-N. Chu, Building skeleton models via 3-D medial surface/axis thinning
         algorithms, CVGIP 56(6), 1994.
     """
-    tensor = check_tensor("mask", mask)
+    tensor = check_mask("mask", mask)
     check_finite("mask", tensor)
     spatial_dims = check_spatial_dims("mask", tensor, spatial_dims)
     method = check_method(method, spatial_dims)

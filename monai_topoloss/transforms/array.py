@@ -11,7 +11,7 @@ from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_one_map
-from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_option
+from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_num_classes, check_option
 from monai_topoloss._checks.tensors import (
     check_channel_first,
     check_same_device,
@@ -177,8 +177,7 @@ class CriticalComponents(Transform):
         ignore_index: int | None = None,
         backend: str = "auto",
     ) -> None:
-        if num_classes is not None:
-            check_int("num_classes", num_classes, minimum=2)
+        check_num_classes(num_classes)
         if connectivity is not None:
             check_int("connectivity", connectivity, minimum=1)
         check_ignore_index(ignore_index)

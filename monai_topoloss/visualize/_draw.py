@@ -11,7 +11,7 @@ from monai.transforms.utils import distance_transform_edt
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_scale
 from monai_topoloss.visualize._views import Voxel
 
 # Of the palette of Okabe and Ito, which people who see few colours can tell apart.
@@ -41,7 +41,7 @@ def choose_scale(scale: int | None, shape: tuple[int, ...], voxel: Voxel) -> Sca
         scale = math.ceil(
             _LONGEST_SIDE / max(1, *(length * ratio for length, ratio in zip(shape, ratios, strict=True)))
         )
-    check_int("scale", scale, minimum=1)
+    check_scale(scale, shape)
     height, width = (round(scale * ratio) for ratio in ratios)
     return height, width
 

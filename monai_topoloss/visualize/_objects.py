@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.options import check_num_classes
 from monai_topoloss._checks.pictures import check_channels, check_one_image
 from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor
 from monai_topoloss.topology import critical_components
@@ -82,8 +82,7 @@ def find_objects_of_classes(
 
 def _check_label(label: Any, found: Tensor, num_classes: int | None) -> Tensor:
     """Return the label as a tensor that matches the prediction; check the ids of both."""
-    if num_classes is not None:
-        check_int("num_classes", num_classes, minimum=2)
+    check_num_classes(num_classes)
     truth = check_tensor("label", label)
     check_same_shape("label", truth, found, "prediction")
     check_same_device("label", truth, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from monai_topoloss._checks.pictures import check_axes, check_image_of, check_spacing
 from monai_topoloss._checks.tensors import check_finite, check_tensor
 
+_HUGE = 1e30  # above, differences overflow
+
 Voxel = tuple[float, float]  # height and width, in any unit
 
 
@@ -27,7 +30,7 @@ class View(NamedTuple):
     def of(self, array: Tensor) -> NDArray[Any]:
         """Return the two-dimensional view of an image or volume."""
         if self.axis is not None:
-            array = array.amax(self.axis) if self.place is None else array.select(self.axis, self.place)
+            array = _highest(array, self.axis) if self.place is None else array.select(self.axis, self.place)
         result: NDArray[Any] = array.numpy(force=True)
         return result
 
@@ -43,6 +46,11 @@ class View(NamedTuple):
         return f"along axis {self.axis}" if self.place is None else f"slice {self.place} of axis {self.axis}"
 
 
+def _highest(volume: Tensor, axis: int) -> Tensor:
+    """Return the maximum along an axis; 0 where there is no voxel."""
+    return volume.amax(axis) if volume.shape[axis] else volume.sum(axis).to(volume.dtype)
+
+
 def views_of(shape: tuple[int, ...], axis: int | Sequence[int] | None, index: int | None) -> list[View]:
     """Return the views of an image of that shape, or of a volume: one for each axis."""
     axes = check_axes(shape, axis, index)
@@ -55,7 +63,9 @@ def spacing_of(spacing: float | Sequence[float] | None, ndim: int, *images: Any)
         return check_spacing(spacing, ndim)
     for image in images:
         if isinstance(image, MetaTensor) and image.affine.ndim == 2 and len(image.affine) > ndim:
-            return tuple(float(size) for size in affine_to_spacing(image.affine, ndim))
+            sizes = tuple(float(size) for size in affine_to_spacing(image.affine, ndim))
+            if all(0 < size < math.inf for size in sizes):
+                return check_spacing(sizes, ndim)
     return (1.0,) * ndim
 
 
@@ -63,9 +73,15 @@ def make_grey(image: Any, shape: tuple[int, ...], view: View) -> NDArray[np.floa
     """Return a view of an image, (*spatial) or (C, *spatial), with values from 0 to 1; without an image of 0."""
     if image is None:
         return np.zeros(view.of(torch.zeros(shape)).shape, np.float32)
-    tensor = check_tensor("image", image).float()
+    tensor = check_tensor("image", image, keep=[torch.uint64])
     check_finite("image", tensor)
     check_image_of(tensor, shape)
+    if tensor.dtype != torch.float64:
+        tensor = tensor.float()
+    highest = tensor.abs().amax().item() if tensor.numel() else 0
+    if highest > _HUGE:
+        tensor = tensor / highest
+    tensor = tensor.float()
     if tensor.ndim == len(shape) + 1:
         tensor = tensor.mean(0)  # colours would compete with the marks
     grey = view.of(tensor)

@@ -9,6 +9,7 @@ from monai.config import NdarrayTensor
 from monai.utils import optional_import
 
 from monai_topoloss._checks.options import check_int
+from monai_topoloss._checks.pictures import check_has_voxels
 from monai_topoloss.visualize._draw import Colour, choose_scale
 from monai_topoloss.visualize._objects import Objects, find_objects_of_classes
 from monai_topoloss.visualize._views import Voxel, make_grey, spacing_of, views_of
@@ -119,6 +120,7 @@ def plot_critical(
         backend=backend,
     )
     shape = tuple(classes[0].label.shape)
+    check_has_voxels("prediction", shape)
     views = views_of(shape, axis, index)
     sizes = spacing_of(spacing, len(shape), prediction, label, image)
     greys = [make_grey(image, shape, view) for view in views]

@@ -260,12 +260,20 @@ def test_pickle_and_deepcopy():
 
 
 HEAD = torch.zeros(1, 2, 4, 4)
+HALF = HEAD[..., ::2, ::2]
 LABEL = torch.zeros(1, 1, 4, 4)
 
 
 @pytest.mark.parametrize(
     ("loss", "input", "target", "error", "message"),
     [
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HEAD],
+            LABEL - 1,
+            ValueError,
+            "Expected `target` to hold no negative class ids",
+        ),
         (SkeletonRecallLoss(**OPTIONS), [], LABEL, ValueError, "a sequence of at least one, got list"),
         (SkeletonRecallLoss(**OPTIONS), {"a": HEAD}, LABEL, ValueError, "to be a tensor or a sequence .* got dict"),
         (SkeletonRecallLoss(**OPTIONS), [HEAD, None], LABEL, TypeError, "`input` to be a floating-point torch.Tensor"),
@@ -280,6 +288,35 @@ LABEL = torch.zeros(1, 1, 4, 4)
         ),
         (SkeletonRecallLoss(**OPTIONS), [HEAD], LABEL[..., :2], ValueError, "no larger than `target`"),
         (SkeletonRecallLoss(**OPTIONS), [HEAD], (LABEL, LABEL[..., :2]), ValueError, "`skeleton` of the size of `targ"),
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HEAD[..., :0]],
+            LABEL,
+            ValueError,
+            r"output of `input` to have voxels, got \(",
+        ),
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HALF],
+            (LABEL, LABEL.expand(3, -1, -1, -1)),
+            ValueError,
+            "`skeleton` of the si",
+        ),
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HALF],
+            (LABEL, LABEL.expand(-1, 3, -1, -1)),
+            ValueError,
+            "`skeleton` of the si",
+        ),
+        (
+            SkeletonRecallLoss(**OPTIONS),
+            [HALF],
+            LABEL.expand(2, -1, -1, -1),
+            ValueError,
+            r"`target` of shape \(B, 1 or",
+        ),
+        (SkeletonRecallLoss(**OPTIONS), [HALF], LABEL.to("meta"), ValueError, "`target` on the device of `input`, cpu"),
     ],
 )
 def test_bad_inputs_are_named(loss, input, target, error, message):
@@ -290,3 +327,17 @@ def test_bad_inputs_are_named(loss, input, target, error, message):
 def test_unknown_modes_are_named():
     with pytest.raises(ValueError, match="`weight_mode` to be one of 'exp', 'two', 'same', got 'expo'"):
         SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS), "expo")
+
+
+@pytest.mark.parametrize("weights", [3, b"auto", ["x"], [1.0, float("nan")], [-1.0]])
+def test_bad_weights_are_named(weights):
+    with pytest.raises((TypeError, ValueError), match="Expected `weights` to be"):
+        SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS), weights=weights)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((4, 0), (2, 0)), ((0, 6), (0, 4))])
+def test_labels_without_voxels_give_zero(shape, size):
+    heads = [torch.zeros(1, 2, *shape, requires_grad=True), torch.zeros(1, 2, *size, requires_grad=True)]
+    loss = SkeletonDeepSupervisionLoss(SkeletonRecallLoss(**OPTIONS))(heads, torch.zeros(1, 1, *shape))
+    loss.backward()
+    assert loss == 0

@@ -818,11 +818,17 @@ def test_bad_targets_are_named(options, shape, target, error, message):
             ValueError,
             r"`input` to hold probabilities in \[0, 1\], got values from 3 to 3; for logits pass",
         ),
+        (torch.zeros(1, 0, 2, 2), ValueError, r"Expected `input` with channels, got \(1, 0, 2, 2\)"),
+        (torch.zeros(0, 0, 2, 2), ValueError, r"Expected `input` with channels, got \(0, 0, 2, 2\)"),
+        (torch.zeros(1, 1, 2, 2).to_sparse(), TypeError, "`input` to be a dense tensor .* layout torch.sparse_coo"),
+        (torch.zeros(1, 1, 2, 2, device="meta"), ValueError, "`input` to have values, got a tensor on the device 'me"),
     ],
 )
 def test_bad_predictions_are_named(input, error, message):
     with pytest.raises(error, match=message):
         SkeletonRecallLoss()(input, torch.ones(1, 1, 2, 2))
+    with pytest.raises(error, match=message):
+        DiceCESkeletonRecallLoss()(input, torch.ones(1, 1, 2, 2))
 
 
 @pytest.mark.gpu
@@ -847,7 +853,18 @@ def test_a_target_on_the_meta_device_is_named():
         ({"ignore_index": 0}, ValueError, "than 0, which is the background"),
         ({"ignore_index": 2.5}, TypeError, "`ignore_index` to be None or an int|`ignore_index` to be an int"),
         ({"backend": "tpu"}, ValueError, "`backend` to be one of"),
-        ({"reduction": "median"}, ValueError, "median"),
+        ({"reduction": "median"}, ValueError, "Expected `reduction` to be one of .* got 'median'"),
+        ({"smooth_nr": "x"}, TypeError, "`smooth_nr` to be a number, got str"),
+        ({"smooth_nr": 10**400}, ValueError, "`smooth_nr` to be a number that a float can hold"),
+        (
+            {"weight": np.ones(1, complex)},
+            TypeError,
+            "`weight` to be a dense tensor of real numbers, got torch.complex",
+        ),
+        ({"weight": [10**400, 1]}, TypeError, "`weight` to be .*a sequence of numbers, got "),
+        ({"smooth_dr": float("inf")}, ValueError, "`smooth_dr` to be finite, got inf"),
+        ({"weight": "x"}, TypeError, "`weight` to be .*a sequence of numbers, got 'x'"),
+        ({"weight": [[1.0], [1.0, 2.0]]}, TypeError, "`weight` to be .*a sequence of numbers, got "),
         ({"weight": [-1.0, 1.0]}, ValueError, "`weight` to be finite and at least 0"),
         ({"weight": [float("nan")]}, ValueError, "`weight` to be finite and at least 0"),
         ({"weight": [[1.0]]}, ValueError, r"`weight` to be .*a sequence of numbers, got shape \(1, 1\)"),
@@ -863,6 +880,13 @@ def test_bad_options_are_named(make, options, error, message):
 def test_negative_weights_are_named(name):
     with pytest.raises(ValueError, match=f"`{name}` to be at least 0, got -1"):
         DiceCESkeletonRecallLoss(**{name: -1})
+    with pytest.raises(ValueError, match=f"`{name}` to be finite, got inf"):
+        DiceCESkeletonRecallLoss(**{name: float("inf")})
+
+
+def test_label_smoothing_is_a_share():
+    with pytest.raises(ValueError, match="`label_smoothing` from 0 to 1, got 2"):
+        DiceCESkeletonRecallLoss(softmax=True, label_smoothing=2)
 
 
 def test_the_sum_has_no_voxelwise_result():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from monai.losses import DiceLoss
@@ -68,3 +69,23 @@ def test_weights_are_checked_when_they_are_set():
     loss.weights = [0]
     huge = torch.full((1, 1, 400, 400), 6e4, dtype=torch.half)
     assert loss(huge, huge) == 0
+
+
+@pytest.mark.parametrize("weights", [5, "1", [float("inf")]])
+def test_weights_that_are_no_numbers(weights):
+    with pytest.raises((TypeError, ValueError), match="Expected `weights` to be"):
+        SumLoss([SupervoxelLoss()], weights)
+
+
+def test_weights_from_arrays_and_large_ones():
+    input = torch.zeros(1, 1, 4, 4)
+    assert SumLoss([SupervoxelLoss(threshold=10**30)], [10**30])(input, input).isfinite()  # ints that torch has not
+    assert SumLoss([SupervoxelLoss(), SupervoxelLoss()], np.array([1.0, 0.5])).weights == (1.0, 0.5)
+
+
+def test_nothing_but_weights_of_0_takes_what_its_losses_take():
+    input = torch.zeros(1, 1, 4, 4)
+    assert SumLoss([SupervoxelLoss()], [0])([input, input], input) == 0
+    assert SumLoss([SupervoxelLoss()], [0])(input.double(), input).dtype == torch.float64
+    with pytest.raises(TypeError, match=r"`input` to be a floating-point torch.Tensor, got str"):
+        SumLoss([SupervoxelLoss()], [0])("input", input)

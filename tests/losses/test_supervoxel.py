@@ -336,6 +336,23 @@ def test_bad_options(options, error, message):
         ),
         ({"softmax": True}, make_logits((1, 2, 4, 4)), torch.zeros(1, 2, 4, 4), ValueError, "to be one-hot, got"),
         ({}, make_logits((1, 3, 4, 4)), make_label((1, 1, 4, 4), 3), ValueError, "pass `to_onehot_y=True`"),
+        ({}, make_logits((2, 0, 4, 4)), make_label((2, 0, 4, 4)), ValueError, "Expected `input` with channels, got"),
+        (LABEL_MAP, make_logits((0, 0, 4, 4)), make_label((0, 1, 4, 4)), ValueError, "Expected `input` with channels"),
+        (
+            {},
+            make_logits((1, 1, 4, 4)).to_sparse(),
+            make_label((1, 1, 4, 4)),
+            TypeError,
+            "`input` to be a dense tensor",
+        ),
+        ({}, torch.zeros(1, 1, 4, 4, device="meta"), make_label((1, 1, 4, 4)), ValueError, "`input` to have values"),
+        (
+            {"ignore_index": 255},
+            make_logits((1, 1, 1, 2)),
+            torch.from_numpy(np.array([2**64 - 1, 255], np.uint64)).reshape(1, 1, 1, 2),
+            ValueError,
+            "`target` to hold numbers below 2",
+        ),
         ({"criterion": torch.gt}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), TypeError, "got torch.bool"),
         ({"connectivity": 3}, make_logits((1, 1, 4, 4)), make_label((1, 1, 4, 4)), ValueError, "from 1 to 2"),
         (

@@ -55,6 +55,10 @@ def test_patches(patch_size, stride, starts):
         ({"kind": 2}, ValueError, "Expected `kind` to be one of 0, 1, 'sum', 'euler', got 2"),
         ({"kind": "all"}, ValueError, "Expected `kind` to be one of 0, 1, 2, 'sum', 'euler', got 'all'"),
         ({"kind": True}, ValueError, "Expected `kind` to be one of"),
+        ({"kind": 1.0}, ValueError, "Expected `kind` to be one of"),
+        ({"kind": np.zeros(2)}, ValueError, "Expected `kind` to be one of"),
+        ({"patch_size": np.array(2.5)}, TypeError, "Expected `patch_size` to be an int"),
+        ({"patch_size": 2.5}, TypeError, "Expected `patch_size` to be an int"),
         ({"stride": 3}, ValueError, "Expected `stride` with `patch_size` only"),
         ({"patch_size": (3, 3, 3)}, ValueError, r"Expected `patch_size` to be one number or 2, got \[3, 3, 3\]"),
         ({"patch_size": 0}, ValueError, "Expected `patch_size` to be at least 1"),
@@ -65,6 +69,12 @@ def test_patches(patch_size, stride, starts):
 def test_bad_options(options, error, message):
     with pytest.raises(error, match=message):
         BettiErrorMetric(**options)(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 5, 5))
+
+
+def test_sizes_from_numpy():
+    pair = torch.eye(6)[None, None], torch.zeros(1, 1, 6, 6)
+    for size in (np.int64(3), np.array([3, 3])):
+        assert torch.equal(compute_betti_error(*pair, patch_size=size), compute_betti_error(*pair, patch_size=3))
 
 
 def test_images_without_voxels_have_no_error():

@@ -8,6 +8,7 @@ import tempfile
 from inspect import signature
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -149,7 +150,8 @@ def test_options_by_position():
     ("options", "error", "message"),
     [
         ({"conectivity": 1}, TypeError, r"Metric\(\) got an unexpected keyword argument 'conectivity'"),
-        ({"reduction": "median"}, ValueError, "median"),
+        ({"reduction": "median"}, ValueError, "Expected `reduction` to be one of .* got 'median'"),
+        ({"backend": np.zeros(2)}, ValueError, "Expected `backend` to be one of"),
         ({"backend": "gpu"}, ValueError, "Expected `backend` to be one of"),
         ({"ignore_index": 0}, ValueError, "Expected `ignore_index` to be another value than 0"),
         ({"ignore_index": 1}, ValueError, "Expected `ignore_index` to be another value than 1"),
@@ -165,6 +167,8 @@ def test_bad_options(metric, options, error, message):
 def test_nothing_to_aggregate(metric):
     with pytest.raises(ValueError, match="Expected values to aggregate, got none"):
         metric().aggregate()
+    with pytest.raises(ValueError, match=r"Expected `reduction` to be one of .* got 'median'"):
+        metric().aggregate("median")
 
 
 @pytest.mark.parametrize("function", [pair[1] for pair in PAIRS])

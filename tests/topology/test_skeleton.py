@@ -253,6 +253,22 @@ def test_an_id_that_half_types_cannot_hold_is_nowhere():
     assert torch.equal(tubed_skeleton(label, ignore_index=100_000), tubed_skeleton(label))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "held"), [(torch.float16, 2**11), (torch.bfloat16, 2**8), (torch.float32, 2**24), (torch.float64, 2**53)]
+)
+def test_an_id_is_not_rounded_to_one_that_the_type_holds(dtype, held):
+    label = torch.full((5, 5), held, dtype=dtype)
+    assert torch.equal(tubed_skeleton(label, ignore_index=held + 1), tubed_skeleton(label))
+    assert not tubed_skeleton(label, ignore_index=held).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32, torch.float64])
+@pytest.mark.parametrize("ignore_index", [10**30, -(10**30), 10**400])
+def test_an_id_that_no_type_holds_is_nowhere(dtype, ignore_index):
+    label = torch.ones(5, 5, dtype=dtype)
+    assert torch.equal(tubed_skeleton(label, ignore_index=ignore_index), tubed_skeleton(label))
+
+
 def test_big_endian_array():
     label = random_label("tubes", 2, 0).astype(">i4")
     np.testing.assert_array_equal(tubed_skeleton(label), tubed_skeleton(label.astype("i4")))
@@ -314,6 +330,18 @@ def test_big_endian_array():
             "than 0, which is the background",
         ),
         (tubed_skeleton, {"label": torch.zeros(4, 4), "ignore_index": 1.0}, TypeError, "`ignore_index` to be an int"),
+        (
+            skeletonize,
+            {"mask": torch.zeros(4, 4), "method": np.zeros(2)},
+            ValueError,
+            "`method` to be one of 'zhang', .* got array",
+        ),
+        (
+            skeletonize,
+            {"mask": torch.zeros(4, 4), "backend": np.zeros(2)},
+            ValueError,
+            "`backend` to be one of 'auto', .* got array",
+        ),
     ],
 )
 def test_bad_inputs_are_named(function, arguments, error, message):

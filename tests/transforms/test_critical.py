@@ -160,3 +160,19 @@ def test_bad_values(options, pred, label, message):
 def test_bad_kinds():
     with pytest.raises(TypeError, match=r"Expected `label` to be a torch.Tensor or a numpy.ndarray, got str"):
         CriticalComponents()(np.zeros((1, 2, 2)), "label")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors():
+    image = torch.zeros(1, 2, 2)
+    nested = torch.nested.nested_tensor([torch.zeros(2, 2), torch.zeros(1, 2)])
+    for name, pair in (("img", (nested, image)), ("label", (image, nested))):
+        with pytest.raises(
+            TypeError, match=f"Expected `{name}` to be a dense tensor of real numbers, got a nested one"
+        ):
+            CriticalComponents()(*pair)
+
+
+def test_too_many_classes():
+    with pytest.raises(ValueError, match="Expected `num_classes` to be at most 2147483648, got 10"):
+        CriticalComponents(num_classes=10**30)

@@ -234,6 +234,10 @@ def test_odd_shapes(shape, tmp_path):
         ((4, 5, 6), {"axis": ()}, "Expected `axis` from -3 to 2"),
         ((4, 5, 6), {"axis": (0, 3)}, "Expected `axis` from -3 to 2"),
         ((4, 5), {"index": 0}, "Expected `index` for volumes only"),
+        ((4, 0), {}, r"Expected `prediction` to have voxels, got shape \(4, 0\)"),
+        ((0, 4, 5), {}, r"Expected `prediction` to have voxels, got shape \(0, 4, 5\)"),
+        ((4, 0, 5), {"axis": 0}, r"Expected `prediction` to have voxels, got shape \(4, 0, 5\)"),
+        ((4, 5), {"num_classes": 10**30}, "Expected `num_classes` to be at most"),
     ],
 )
 def test_bad_input(shape, options, message):

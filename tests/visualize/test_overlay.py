@@ -217,6 +217,7 @@ def test_legend_is_below(width):
         ({"spatial_dims": 3}, ValueError, r"Expected `prediction` to have 3 axes, got shape \(5, 6\)"),
         ({"spatial_dims": 4}, ValueError, "Expected `prediction` to have 4 axes"),
         ({"label": np.full((5, 6), 2), "num_classes": 2}, ValueError, "Expected `label` to hold class ids below 2"),
+        ({"spatial_dims": True}, TypeError, "Expected `spatial_dims` to be an int, got bool"),
         ({"num_classes": 1}, ValueError, "Expected `num_classes` to be at least 2"),
         ({"spacing": 0}, ValueError, "Expected `spacing` to be a positive number or 2 of them, got 0"),
         ({"spacing": (1, 2, 3)}, ValueError, "Expected `spacing` to be a positive number or 2 of them"),
@@ -248,3 +249,55 @@ def test_bad_view(options, message):
     for function in (lambda: critical_overlay(volume, volume, **options), lambda: skeleton_overlay(volume, **options)):
         with pytest.raises(ValueError, match=message):
             function()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((0, 4, 5), (4, 5)), ((4, 0, 5), (0, 5)), ((4, 5, 0), (5, 0)), ((0, 5), (0, 5))]
+)
+def test_without_voxels_there_is_nothing_to_see(shape, size):
+    mask = np.zeros(shape, bool)
+    for picture in (critical_overlay(mask, mask, mask, scale=2), skeleton_overlay(mask, scale=2)):
+        assert picture.shape == (2 * size[0], 2 * size[1], 3)
+        assert (picture == 20).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [((0, 2**63, 2**64 - 1), np.uint64), ((-3e38, 0, 3e38), np.float32), ((-1e300, 0, 1e300), np.float64)],
+)
+def test_images_of_huge_numbers(values, dtype):
+    label = np.zeros((3, 9), bool)
+    image = np.repeat(np.array(values, dtype), 9).reshape(3, 9)
+    picture = critical_overlay(label, label, np.stack([image, image]), scale=1)
+    np.testing.assert_array_equal(
+        picture, critical_overlay(label, label, np.repeat([0, 1, 2], 9).reshape(3, 9), scale=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 10**400}, "Expected `scale` of a picture of at most"),
+        ({"scale": 10**6}, "Expected `scale` of a picture of at most"),
+        ({"spacing": (1, 1e300)}, "Expected `spacing` of voxels at most 1000 times as long as thick"),
+        ({"spacing": (1e-300, 1e300)}, "Expected `spacing` of voxels at most 1000 times as long as thick"),
+    ],
+)
+def test_pictures_that_fit_nowhere(options, message):
+    label = np.eye(5, dtype=bool)
+    for draw in (lambda: critical_overlay(label, label, **options), lambda: skeleton_overlay(label, **options)):
+        with pytest.raises(ValueError, match=message):
+            draw()
+
+
+@pytest.mark.parametrize("spacing", [np.array(2.0), torch.tensor(2.0), 2])
+def test_one_spacing_of_any_kind(spacing):
+    label = np.eye(5, dtype=bool)
+    np.testing.assert_array_equal(skeleton_overlay(label, spacing=spacing), skeleton_overlay(label))
+
+
+@pytest.mark.parametrize("affine", [torch.zeros(4, 4), torch.full((4, 4), torch.nan), torch.eye(4) * torch.inf])
+def test_an_affine_that_knows_no_spacing(affine):
+    label = torch.eye(5)
+    picture = skeleton_overlay(MetaTensor(label, affine=affine, meta={}))
+    np.testing.assert_array_equal(picture, skeleton_overlay(label))
