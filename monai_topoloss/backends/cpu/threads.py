@@ -6,12 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch.utils.data import get_worker_info
 
 T = TypeVar("T")
+
+_PORTIONS = 16  # for each thread: handing one out costs as much as the work on a tiny image
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -22,10 +25,16 @@ def for_each(function: Callable[[T], None], items: Sequence[T]) -> None:
     """Call a function on each item, in as many threads as PyTorch uses, or in one inside workers of a DataLoader."""
     size = 1 if get_worker_info() is not None else torch.get_num_threads()
     if size == 1 or len(items) < 2:
-        for item in items:
-            function(item)
+        _call_on_all(function, items)
     else:
-        list(_get_pool(size).map(function, items))
+        step = 1 + len(items) // (_PORTIONS * size)
+        portions = [items[k : k + step] for k in range(0, len(items), step)]
+        list(_get_pool(size).map(partial(_call_on_all, function), portions))
+
+
+def _call_on_all(function: Callable[[T], None], items: Sequence[T]) -> None:
+    for item in items:
+        function(item)
 
 
 def _get_pool(size: int) -> ThreadPoolExecutor:

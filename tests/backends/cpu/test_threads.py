@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -33,6 +34,23 @@ def test_items_are_spread_over_threads():
     threads.for_each(meet, range(2))
     assert sorted(item for item, _ in seen) == [0, 1]
     assert all(name.startswith("monai_topoloss") for _, name in seen)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("count", [2, 31, 32, 33, 1000])
+def test_many_items_are_handed_out_in_portions(count, monkeypatch):
+    pool = threads._get_pool(2)
+    portions, seen = [], []
+
+    def submit(function, items):
+        portions.append(items)
+        return ThreadPoolExecutor.submit(pool, function, items)
+
+    monkeypatch.setattr(pool, "submit", submit)
+    threads.for_each(seen.append, range(count))
+    assert sorted(seen) == list(range(count))
+    assert min(count, 16) <= len(portions) <= 32
+    assert max(map(len, portions)) <= 1 + count // 32
 
 
 @pytest.mark.usefixtures("two_threads")
