@@ -117,6 +117,8 @@ def check_class_weight(weight: Any, *, one_for_all: bool) -> Tensor | None:
     if weight is None:
         return None
     expected = "one number, or " if one_for_all else ""
+    if isinstance(weight, list | tuple):  # PyTorch warns of arrays within
+        weight = [number.tolist() if isinstance(number, np.ndarray) else number for number in weight]
     try:
         tensor: Tensor = torch.as_tensor(weight)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

@@ -863,6 +863,7 @@ def test_a_target_on_the_meta_device_is_named():
         ),
         ({"weight": [10**400, 1]}, TypeError, "`weight` to be .*a sequence of numbers, got "),
         ({"smooth_dr": float("inf")}, ValueError, "`smooth_dr` to be finite, got inf"),
+        ({"weight": [np.ones(2)]}, ValueError, r"`weight` to be .*a sequence of numbers, got shape \(1, 2\)"),
         ({"weight": "x"}, TypeError, "`weight` to be .*a sequence of numbers, got 'x'"),
         ({"weight": [[1.0], [1.0, 2.0]]}, TypeError, "`weight` to be .*a sequence of numbers, got "),
         ({"weight": [-1.0, 1.0]}, ValueError, "`weight` to be finite and at least 0"),
