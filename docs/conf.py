@@ -57,7 +57,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 1200
 nb_execution_in_temp = True
 nb_merge_streams = True
 
