@@ -20,11 +20,12 @@ FIRST_CALLS = """
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    image, mask = torch.ones(5, 5), torch.ones(5, 5, dtype=torch.bool)  # torch's own first calls survive no fork
     CALLS = {{
-        "euler 1": lambda: topo.euler_number(torch.ones(5, 5), connectivity=1),
-        "euler 2": lambda: topo.euler_number(torch.ones(5, 5), connectivity=2),
-        "label": lambda: topo.label_components(torch.ones(5, 5, dtype=torch.bool)).counts,
-        "betti": lambda: topo.betti_numbers(torch.ones(5, 5))[0],
+        "euler 1": lambda: topo.euler_number(image, connectivity=1),
+        "euler 2": lambda: topo.euler_number(image, connectivity=2),
+        "label": lambda: topo.label_components(mask).counts,
+        "betti": lambda: topo.betti_numbers(image)[0],
     }}
 
     def fork_and_call(call):
