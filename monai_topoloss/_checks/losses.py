@@ -96,16 +96,14 @@ def check_losses(losses: Any, weights: Any) -> tuple[float, ...]:
     for loss in losses:
         if not isinstance(loss, torch.nn.Module):
             raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
-    numbers = check_weights(weights, [1.0] * len(losses))
+    numbers = (1.0,) * len(losses) if weights is None else check_weights(weights)
     if not losses or len(losses) != len(numbers):
         raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(numbers)}.")
     return numbers
 
 
-def check_weights(weights: Any, default: Sequence[float]) -> tuple[float, ...]:
-    """Return weights as a tuple, or the default if they are None."""
-    if weights is None:
-        return tuple(default)
+def check_weights(weights: Any) -> tuple[float, ...]:
+    """Return weights as a tuple."""
     numbers = weights.tolist() if isinstance(weights, np.ndarray | Tensor) else weights
     if not isinstance(numbers, Sequence) or isinstance(numbers, bytes):
         raise TypeError(f"Expected `weights` to be a sequence of numbers, got {weights!r}.")

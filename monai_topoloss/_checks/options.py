@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
+
+E = TypeVar("E", bound=Enum)
 
 _MOST_CLASSES = 2**31
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
@@ -23,6 +26,12 @@ def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
 def _is_one_of(value: Any, options: Sequence[Any]) -> bool:
     """Say whether a value is one of some strings and ints; arrays are not, which compare element by element."""
     return isinstance(value, str | int | np.integer) and value in options
+
+
+def check_reduction(reduction: Any, options: type[E]) -> E:
+    """Return one of MONAI's reductions, of losses or of metrics."""
+    check_option("reduction", reduction, [each.value for each in options])
+    return options(reduction)
 
 
 def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:

@@ -12,7 +12,14 @@ from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
 from monai_topoloss._checks.losses import check_criterion, check_loss_map
-from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option, check_share
+from monai_topoloss._checks.options import (
+    check_finite_number,
+    check_ignore_index,
+    check_int,
+    check_option,
+    check_reduction,
+    check_share,
+)
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.losses._common import as_float, at_least_float32, reduce_map
 
@@ -83,8 +90,7 @@ class CriticalLoss(_Loss, ABC):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
-        check_option("reduction", reduction, [each.value for each in LossReduction])
-        super().__init__(reduction=LossReduction(reduction).value)
+        super().__init__(reduction=check_reduction(reduction, LossReduction).value)
         check_criterion(criterion)
         if connectivity is not None:
             check_int("connectivity", connectivity, minimum=1)

@@ -19,7 +19,7 @@ from monai_topoloss._checks.losses import (
     check_number_of_weights,
     check_smoothing,
 )
-from monai_topoloss._checks.options import check_ignore_index, check_int, check_option
+from monai_topoloss._checks.options import check_ignore_index, check_int, check_option, check_reduction
 from monai_topoloss._checks.targets import (
     check_label,
     check_logits,
@@ -60,8 +60,7 @@ class SkeletonLoss(_Loss):
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
-        check_option("reduction", reduction, [each.value for each in LossReduction])
-        super().__init__(reduction=LossReduction(reduction).value)
+        super().__init__(reduction=check_reduction(reduction, LossReduction).value)
         check_activation(sigmoid=sigmoid, softmax=softmax, other_act=other_act)
         check_include_background(include_background, to_onehot_y=to_onehot_y)
         check_int("radius", radius, minimum=0)

@@ -50,7 +50,7 @@ class SkeletonDeepSupervisionLoss(DeepSupervisionLoss):
     def __init__(self, loss: nn.Module, weight_mode: str = "exp", weights: Sequence[float] | None = None) -> None:
         check_option("weight_mode", weight_mode, ("exp", "two", "same"))
         if weights is not None:
-            weights = list(check_weights(weights, ()))
+            weights = list(check_weights(weights))
         super().__init__(loss, weight_mode, weights)  # type: ignore[arg-type]
 
     def forward(self, input: Tensor | Sequence[Tensor], target: Target) -> Tensor:  # type: ignore[override]

@@ -12,15 +12,13 @@ from monai.utils import MetricReduction
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids, check_instance_maps
-from monai_topoloss._checks.options import check_option
+from monai_topoloss._checks.options import check_option, check_reduction
 from monai_topoloss._checks.segmentations import check_ignored_value, check_same_segmentation, check_zero_one
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
 from monai_topoloss._options import add_constructor
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology._items import as_ids
-
-_REDUCTIONS = [each.value for each in MetricReduction]
 
 
 class Pair(NamedTuple):
@@ -103,8 +101,7 @@ class SegmentationMetric(CumulativeIterationMetric):
             options: those of the function.
         """
         super().__init__()
-        check_option("reduction", reduction, _REDUCTIONS)
-        self.reduction = MetricReduction(reduction)
+        self.reduction = check_reduction(reduction, MetricReduction)
         self.get_not_nans = get_not_nans
         for name, value in options.items():
             setattr(self, name, value)
@@ -132,7 +129,7 @@ class SegmentationMetric(CumulativeIterationMetric):
             ValueError: if nothing has been collected.
         """
         if reduction is not None:
-            check_option("reduction", reduction, _REDUCTIONS)
+            check_reduction(reduction, MetricReduction)
         values = self.get_buffer()  # type: ignore[no-untyped-call]
         if values is None:
             raise ValueError("Expected values to aggregate, got none: call the metric on predictions first.")
