@@ -590,6 +590,22 @@ def test_channels_may_be_ignored_on_their_own(device):
     assert not gradient[:, 1].any()
 
 
+def test_a_map_of_skeletons_loses_what_is_ignored_in_all_channels(device):
+    logits = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0)).to(device)
+    skeleton = torch.zeros(1, 1, 6, 6, dtype=torch.uint8, device=device)
+    skeleton[..., 2, :] = 2
+    label = torch.cat([(skeleton == k).to(torch.uint8) for k in range(3)], dim=1)
+    loss = SkeletonRecallLoss(softmax=True, ignore_index=255)
+    expected = loss(logits, (label, skeleton))
+    label[:, 1, 2, :3] = 255
+    torch.testing.assert_close(loss(logits, (label, skeleton)), expected)
+    label[..., 2, :3] = 255
+    shorter = skeleton.clone()
+    shorter[..., 2, :3] = 0
+    torch.testing.assert_close(loss(logits, (label, skeleton)), loss(logits, (label, shorter)))
+    assert not torch.isclose(loss(logits, (label, skeleton)), expected)
+
+
 @pytest.mark.parametrize("options", [{"softmax": True, "to_onehot_y": True}, {"sigmoid": True, "to_onehot_y": True}])
 def test_with_everything_ignored_the_loss_is_zero_but_for_the_constant_of_dice(options, device):
     logits = torch.randn(2, 3, 6, 6, device=device, requires_grad=True)

@@ -41,6 +41,12 @@ def test_small_volumes(connectivity, seed):
     assert betti_numbers(mask, connectivity=connectivity).tolist() == expected
 
 
+def test_all_but_0_is_foreground():
+    image = np.array([[-1.0, 0, 0.25], [-2, 0, 3]])
+    assert betti_numbers(image).tolist() == [2, 0]
+    assert euler_number(image) == 2
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_neighbours_across_faces_and_edges(seed):
     """Cubes that share no more than a corner are parted there, by taking a little off: twice the resolution."""

@@ -95,10 +95,12 @@ def test_masks_of_every_width(width, connectivity):
 def test_ids_that_differ_in_high_bits_are_told_apart(low, high):
     image = np.array([[low, low, high, high]])
     assert label_components(image).labels.tolist() == [[1, 1, 2, 2]]
-    broken = image.copy()
-    broken[0, 1:3] = 0  # of two objects the ends, of one the middle
-    assert critical_components(broken, image).n_splits == 0
-    assert critical_components(broken, image != 0).n_splits == 1
+    for gone in ([1, 2], [1]):  # of two objects the ends, of one the middle
+        broken = image.copy()
+        broken[0, gone] = 0
+        for pair in ((broken, image), (broken.T, image.T)):  # along rows, and from row to row
+            assert critical_components(*pair).n_splits == 0
+            assert critical_components(pair[0], pair[1] != 0).n_splits == 1
 
 
 def test_batches_and_devices(device):
@@ -109,6 +111,7 @@ def test_batches_and_devices(device):
     assert found.counts[1, 2] == found.labels[1, 2].max()
     image = MetaTensor(batch[0, 0].float(), affine=2 * torch.eye(4))
     assert isinstance(label_components(image).labels, MetaTensor)
+    assert not isinstance(label_components(image).counts, MetaTensor)
     assert label_components(batch[:0], spatial_dims=3).counts.shape == (0, 3)
 
 

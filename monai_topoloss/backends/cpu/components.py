@@ -23,16 +23,6 @@ _BLOCK = 65536  # voxels whose runs there has to be room for, and
 _MARGIN = 4  # more
 
 
-def as_keys(ids: NDArray[Any], factor: int = 1) -> NDArray[Any]:
-    """Return ids, which are 0 for background and above elsewhere, times 1 or 2 as keys: in uint8 or int32."""
-    highest = int(ids.max(initial=0))
-    if highest <= 63:
-        return ids.astype(np.uint8) * np.uint8(factor)
-    if highest >= 2**30:
-        ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
-    return ids.astype(np.int32) * np.int32(factor)
-
-
 def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: int, highest: int | None = None) -> int:
     """Number the components of equal ids from 1 on, in raster order, into zeros; return how many they are.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop
-from monai_topoloss.backends.cpu.components import as_keys, label_components
+from monai_topoloss.backends.cpu.components import label_components
 from monai_topoloss.backends.cpu.runs import find_root, find_runs, join, list_meetings, meet, rows_before
 
 _NONE, _MANY = -1, -2
@@ -92,13 +92,23 @@ def _of_objects(
         labels = np.zeros(reference.shape, np.int32)
         label_components(ids, labels, options[0])
         ids = labels
-    keys = as_keys(ids, 2)
+    keys = _as_keys(ids)
     keys |= mistakes
     as_released = mixed and classes is None and mask is None
     found = _mark_critical(keys.shape, *find_runs(keys), critical, critical, _OBJECT[keys.dtype], *options, as_released)
     if classes is None:
         return np.array([len(found)])
     return np.bincount(reference.reshape(-1)[found].astype(np.int64), minlength=classes)
+
+
+def _as_keys(ids: NDArray[Any]) -> NDArray[Any]:
+    """Return ids, which are 0 for background and above elsewhere, times 2: in uint8 or int32."""
+    highest = int(ids.max(initial=0))
+    if highest <= 63:
+        return ids.astype(np.uint8) * np.uint8(2)
+    if highest >= 2**30:
+        ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
+    return ids.astype(np.int32) * np.int32(2)
 
 
 def _as_mask(image: NDArray[Any]) -> NDArray[np.bool_] | None:
