@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         DiceCESkeletonRecallLoss,
         SkeletonDeepSupervisionLoss,
         SkeletonRecallLoss,
+        SoftCenterlineDiceLoss,
         SumLoss,
         SupervoxelAffinityLoss,
         SupervoxelLoss,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         euler_number,
         label_components,
         skeletonize,
+        soft_skeleton,
         tubed_skeleton,
     )
     from monai_topoloss.transforms import (
@@ -64,6 +66,7 @@ __all__ = [
     "SkeletonizeD",
     "SkeletonizeDict",
     "Skeletonized",
+    "SoftCenterlineDiceLoss",
     "SumLoss",
     "SupervoxelAffinityLoss",
     "SupervoxelLoss",
@@ -76,6 +79,7 @@ __all__ = [
     "euler_number",
     "label_components",
     "skeletonize",
+    "soft_skeleton",
     "tubed_skeleton",
 ]
 

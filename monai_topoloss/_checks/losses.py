@@ -52,6 +52,26 @@ def check_smoothing(smooth_nr: Any, smooth_dr: Any) -> tuple[float, float]:
     return smooth_nr, smooth_dr
 
 
+def check_thresholds(thresholds: Any) -> tuple[float, ...]:
+    """Return thresholds of probabilities as a tuple, at least one."""
+    numbers = thresholds.tolist() if isinstance(thresholds, np.ndarray | Tensor) else thresholds
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes):
+        raise TypeError(f"Expected `thresholds` to be a sequence of numbers, got {thresholds!r}.")
+    checked = tuple(check_finite_number("thresholds", number) for number in numbers)
+    if not checked or not all(0 < number < 1 for number in checked):
+        raise ValueError(f"Expected `thresholds` to be at least one number between 0 and 1, got {thresholds!r}.")
+    return checked
+
+
+def check_per_class(per_class: bool, *, softmax: bool, include_background: bool | None) -> None:
+    """Check that what is predicted of all classes together is known, and that the background is none of them."""
+    if not per_class and (not softmax or include_background):
+        raise ValueError(
+            "Expected `per_class=False` with `softmax=True` and without the background, got"
+            f" softmax={softmax}, include_background={include_background}."
+        )
+
+
 def check_criterion(criterion: Any) -> None:
     """Check that a criterion can be called, and does not reduce over voxels as far as it says."""
     if criterion is None:

@@ -74,6 +74,13 @@ def check_weight(name: str, value: Any) -> float:
     return check_finite_number(name, value)
 
 
+def check_positive(name: str, value: Any) -> float:
+    """Return a finite number above 0 as float."""
+    if not check_number(name, value) > 0:
+        raise ValueError(f"Expected `{name}` to be above 0, got {value}.")
+    return check_finite_number(name, value)
+
+
 def check_numbers(**values: Any) -> list[float | tuple[float, ...]]:
     """Return numbers as float, or sequences of them as tuples, all of the same length."""
     (first, model), *_ = values.items()
