@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monai_topoloss.losses import (
         DiceCESkeletonRecallLoss,
         SkeletonDeepSupervisionLoss,
+        SkeletonPrecisionLoss,
         SkeletonRecallLoss,
         SoftCenterlineDiceLoss,
         SumLoss,
@@ -61,6 +62,7 @@ __all__ = [
     "PrepareBatchSkeleton",
     "RestoreLabel",
     "SkeletonDeepSupervisionLoss",
+    "SkeletonPrecisionLoss",
     "SkeletonRecallLoss",
     "Skeletonize",
     "SkeletonizeD",

@@ -76,7 +76,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
         >>> logits = 8.0 * label - 4.0
         >>> logits[..., 1, 2:8] = 4.0  # invented
         >>> round(SkeletonPrecisionLoss(sigmoid=True)(logits, label).item(), 4)
-        0.3333
+        0.2857
     """
 
     def __init__(

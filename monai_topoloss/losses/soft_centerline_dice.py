@@ -61,7 +61,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         >>> logits = torch.cat([torch.zeros(1, 1, 16, 16), 4.0 * label - 2.0], dim=1)
         >>> loss = SoftCenterlineDiceLoss(softmax=True, to_onehot_y=True, include_background=False)
         >>> round(loss(logits, label).item(), 4)
-        0.1234
+        0.0602
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         self.per_class = per_class
         self.skeleton_in_target = skeleton_in_target
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # kernels; one graph break instead of several
     def forward(self, input: Tensor, target: Target) -> Tensor:
         """Compute the loss.
 

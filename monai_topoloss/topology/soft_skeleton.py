@@ -57,11 +57,15 @@ def soft_skeleton(
         ValueError: if values are outside of [0, 1], the rank is not 2-D or 3-D, or ``iterations`` is negative.
 
     Example:
-        >>> import torch
-        >>> soft_skeleton(torch.tensor([[0.1, 0.2, 0.1], [0.3, 0.9, 0.4], [0.1, 0.2, 0.1]]))
-        tensor([[0.0000, 0.1000, 0.0000],
-                [0.2000, 0.8000, 0.3000],
-                [0.0000, 0.1000, 0.0000]])
+        >>> import numpy as np
+        >>> bar = np.zeros((5, 9), dtype=np.uint8)
+        >>> bar[1:4, 1:8] = 1
+        >>> soft_skeleton(bar, iterations=1)
+        array([[0, 0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 0, 1, 1, 1, 1, 1, 0, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
 
     References:
         S. Shit, J. C. Paetzold et al., clDice - a Novel Topology-Preserving Loss Function for Tubular Structure
@@ -78,7 +82,7 @@ def soft_skeleton(
         items = items.to(torch.uint8)
     elif items.dtype != torch.float64:
         items = items.float()
-    skeleton = from_items(cast(Tensor, _SoftSkeleton.apply(items, iterations)), tensor)
+    skeleton = from_items(cast(Tensor, _SoftSkeleton.apply(items, iterations)), tensor)  # type: ignore[no-untyped-call]
     return cast("NdarrayTensor", like(skeleton, image, same_dtype=not skeleton.is_floating_point()))
 
 
@@ -92,7 +96,7 @@ class _SoftSkeleton(torch.autograd.Function):
         return soft_backend_for(image).soft_skeleton(image, iterations=iterations)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (image,) = ctx.saved_tensors
         return soft_backend_for(image).soft_skeleton_backward(image, grad, iterations=ctx.iterations), None
