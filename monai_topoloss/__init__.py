@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monai_topoloss.handlers import LossWeightSchedule, RestoreLabel
     from monai_topoloss.losses import (
         DiceCESkeletonRecallLoss,
+        NeighborPenalty,
         SkeletonDeepSupervisionLoss,
         SkeletonPrecisionLoss,
         SkeletonRecallLoss,
@@ -59,6 +60,7 @@ __all__ = [
     "CriticalComponentsd",
     "DiceCESkeletonRecallLoss",
     "LossWeightSchedule",
+    "NeighborPenalty",
     "PrepareBatchSkeleton",
     "RestoreLabel",
     "SkeletonDeepSupervisionLoss",

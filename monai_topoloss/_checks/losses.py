@@ -109,13 +109,18 @@ def check_counting_loss(loss: Any) -> None:
         )
 
 
+def check_module(name: str, loss: Any) -> None:
+    """Check that a loss is a module."""
+    if not isinstance(loss, torch.nn.Module):
+        raise TypeError(f"Expected `{name}` to be a torch.nn.Module, got {type(loss).__name__}.")
+
+
 def check_losses(losses: Any, weights: Any) -> tuple[float, ...]:
     """Check that losses are modules, at least one, with a weight for each; return the weights, by default 1."""
     if not isinstance(losses, Sequence | torch.nn.ModuleList):
         raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
     for loss in losses:
-        if not isinstance(loss, torch.nn.Module):
-            raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
+        check_module("losses", loss)
     numbers = (1.0,) * len(losses) if weights is None else check_weights(weights)
     if not losses or len(losses) != len(numbers):
         raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(numbers)}.")
