@@ -53,13 +53,13 @@ def check_smoothing(smooth_nr: Any, smooth_dr: Any) -> tuple[float, float]:
 
 
 def check_thresholds(thresholds: Any) -> tuple[float, ...]:
-    """Return thresholds of probabilities as a tuple, at least one."""
+    """Return thresholds of probabilities as a tuple: of some, as many as a byte has bits."""
     numbers = thresholds.tolist() if isinstance(thresholds, np.ndarray | Tensor) else thresholds
     if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes):
         raise TypeError(f"Expected `thresholds` to be a sequence of numbers, got {thresholds!r}.")
     checked = tuple(check_finite_number("thresholds", number) for number in numbers)
-    if not checked or not all(0 < number < 1 for number in checked):
-        raise ValueError(f"Expected `thresholds` to be at least one number between 0 and 1, got {thresholds!r}.")
+    if not 1 <= len(checked) <= 8 or not all(0 < number < 1 for number in checked):
+        raise ValueError(f"Expected `thresholds` to be one to eight numbers between 0 and 1, got {thresholds!r}.")
     return checked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.utils import LossReduction
@@ -11,7 +12,7 @@ from torch import Tensor
 from monai_topoloss._checks.losses import check_per_class, check_thresholds
 from monai_topoloss._checks.options import check_method
 from monai_topoloss._checks.targets import split_target
-from monai_topoloss.losses._common import Activation, Target, class_masks, valid_voxels
+from monai_topoloss.losses._common import Activation, Target, class_masks, sum_over_ranks, valid_voxels
 from monai_topoloss.losses._gather import gather_beside, gather_voxels
 from monai_topoloss.losses._skeleton import SMOOTH, SkeletonLoss, locate
 from monai_topoloss.topology import skeletonize, tubed_skeleton
@@ -50,7 +51,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
         sigmoid: apply a sigmoid to ``input``.
         softmax: apply a softmax to ``input``.
         other_act: another activation that gives probabilities; it sees the values of N voxels, ``(N, C)``.
-        thresholds: of the probabilities, each above 0 and below 1.
+        thresholds: of the probabilities, each above 0 and below 1, at most eight.
         radius: of tubes around the predicted skeletons, inside of what is above the threshold; 0 is the bare skeleton.
         per_class: thin what is predicted of each class. Otherwise, with ``softmax``, thin for each threshold what is
             not background, of all classes together: less work with many classes.
@@ -65,7 +66,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
     Raises:
         TypeError: if ``other_act`` is not callable, ``thresholds`` no sequence of numbers, or ``radius`` or
             ``ignore_index`` no int.
-        ValueError: for more than one activation, thresholds outside of (0, 1) or none, smoothing outside 0 <=
+        ValueError: for more than one activation, thresholds outside of (0, 1), none or too many, smoothing outside 0 <=
             ``smooth_nr`` <= ``smooth_dr`` > 0, negative weights, ``include_background=True`` with ``to_onehot_y``, or
             ``per_class=False`` without ``softmax`` or with the background.
 
@@ -143,21 +144,39 @@ class SkeletonPrecisionLoss(SkeletonLoss):
     def compute(self, input: Tensor, label: Tensor, *, in_place: bool = False) -> tuple[Tensor, Tensor]:
         """Compute the loss of what ``check`` returned; see `SkeletonRecallLoss.compute`."""
         channels, first = input.shape[1], self.first_class(input.shape[1])
-        skeletons = self._predicted_skeletons(input, label)
-        position, per_sample = locate(skeletons.flatten(1, 2).any(dim=1))
-        s = gather_voxels(skeletons.flatten(1, 2), position).unflatten(1, skeletons.shape[1:3])
+        codes = self._predicted_skeletons(input, label)
+        position, per_sample = locate(codes.amax(dim=1) if codes.shape[1] > 1 else codes)
+        code = gather_voxels(codes, position)
         y = class_masks(gather_voxels(label, position), channels, first, is_map=label.shape[1] < channels)
         input, logits = gather_beside(input, position, in_place=in_place)
         p = self.probabilities(logits)[:, first:]
-        on_skeleton = torch.where(s, p.unsqueeze(1), 0)  # (N, thresholds, classes)
-        in_label = torch.where(y.unsqueeze(1), on_skeleton, 0)
-        precision = self.share(in_label.flatten(1), on_skeleton.flatten(1), per_sample)
-        precision = precision.unflatten(1, (len(self.thresholds), -1)).mean(dim=1)
-        return input, self.reduce(1 - precision, input.ndim - 2)
+        in_label, on_skeleton = self._sums(p, code, y, per_sample)
+        precision = (in_label + self.smooth_nr) / (on_skeleton + self.smooth_dr)
+        return input, self.reduce(1 - precision.mean(dim=2), input.ndim - 2)
+
+    def _sums(self, p: Tensor, code: Tensor, y: Tensor, per_sample: list[int]) -> tuple[Tensor, Tensor]:
+        """Sum probabilities over what of each skeleton is in the label, and over all of it: (B, classes, thresholds).
+
+        Voxels of a sample and class that are in the same skeletons are summed first, in the label and outside: that is
+        one pass over them instead of two for each threshold.
+        """
+        classes, number = p.shape[1], 2 ** len(self.thresholds)
+        sample = torch.tensor(per_sample, dtype=torch.int64, device=p.device)
+        sample = torch.arange(len(per_sample), device=p.device).repeat_interleave(sample, output_size=len(p))
+        key = (sample.unsqueeze(1) * classes + torch.arange(classes, device=p.device)) * 2 + y
+        sums = p.new_zeros(len(per_sample) * classes * 2 * number, dtype=torch.float64)  # of very many
+        sums = sums.index_add(0, (key * number + code).flatten(), p.double().flatten())
+        codes = torch.arange(number, device=p.device).unsqueeze(1)
+        in_skeleton = codes >> torch.arange(len(self.thresholds), device=p.device) & 1
+        sums = sums.reshape(len(per_sample), classes, 2, number) @ in_skeleton.double()
+        if self.batch:
+            sums = sum_over_ranks(sums.sum(dim=0, keepdim=True))
+        sums = sums.to(p.dtype)
+        return sums[:, :, 1], sums.sum(dim=2)
 
     @torch.no_grad()
     def _predicted_skeletons(self, input: Tensor, label: Tensor) -> Tensor:
-        """Return the skeletons of each threshold and class, bool ``(B, thresholds, classes or 1, *spatial)``."""
+        """Return which skeletons each voxel is in, bit k for the k-th threshold's: uint8 (B, classes or 1, *spatial)."""
         channels, first, spatial_dims = input.shape[1], self.first_class(input.shape[1]), input.ndim - 2
         p = input if self.other_act is None else input.movedim(1, -1).flatten(0, -2)
         p = self.probabilities(p)
@@ -165,14 +184,17 @@ class SkeletonPrecisionLoss(SkeletonLoss):
             p = p.unflatten(0, (len(input), *input.shape[2:])).movedim(-1, 1)
         p = p[:, first:] if self.per_class else 1 - p[:, :1]
         thresholds = torch.tensor(self.thresholds, dtype=p.dtype, device=p.device)
-        masks = (p.unsqueeze(1) <= thresholds.reshape(-1, *[1] * (p.ndim - 1))).logical_not_()  # NaN has to show
+        masks = (p <= thresholds.reshape(-1, *[1] * p.ndim)).logical_not_()  # (thresholds, B, ...); NaN has to show
         valid = valid_voxels(label, self.ignore_index)
         if valid is not None:
             if valid.shape[1] == channels:
                 valid = valid[:, first:] if self.per_class else valid.all(dim=1, keepdim=True)
-            masks &= valid.unsqueeze(1)
-        if not self.radius:
-            return skeletonize(masks, method=self.method, spatial_dims=spatial_dims, backend=self.backend)
-        return tubed_skeleton(
-            masks, radius=self.radius, method=self.method, spatial_dims=spatial_dims, backend=self.backend
+            masks &= valid
+        options: dict[str, Any] = {"method": self.method, "spatial_dims": spatial_dims, "backend": self.backend}
+        skeletons = (
+            tubed_skeleton(masks, radius=self.radius, **options) if self.radius else skeletonize(masks, **options)
         )
+        codes = torch.zeros(skeletons.shape[1:], dtype=torch.uint8, device=p.device)
+        for k, skeleton in enumerate(skeletons):
+            codes |= skeleton.view(torch.uint8) << k
+        return codes

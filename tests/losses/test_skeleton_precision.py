@@ -295,9 +295,10 @@ def test_torch_compile_breaks_the_graph_once():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"thresholds": []}, ValueError, "Expected `thresholds` to be at least one number between 0 and 1"),
-        ({"thresholds": [0.5, 1.0]}, ValueError, "Expected `thresholds` to be at least one number between 0 and 1"),
-        ({"thresholds": [0.0]}, ValueError, "Expected `thresholds` to be at least one number between 0 and 1"),
+        ({"thresholds": []}, ValueError, "Expected `thresholds` to be one to eight numbers between 0 and 1"),
+        ({"thresholds": [0.5, 1.0]}, ValueError, "Expected `thresholds` to be one to eight numbers between 0 and 1"),
+        ({"thresholds": [0.0]}, ValueError, "Expected `thresholds` to be one to eight numbers between 0 and 1"),
+        ({"thresholds": [0.1] * 9}, ValueError, "Expected `thresholds` to be one to eight numbers between 0 and 1"),
         ({"thresholds": 0.5}, TypeError, "Expected `thresholds` to be a sequence of numbers, got 0.5"),
         ({"thresholds": "0.5"}, TypeError, "Expected `thresholds` to be a sequence of numbers, got '0.5'"),
         ({"thresholds": [None]}, TypeError, "Expected `thresholds` to be a number"),
