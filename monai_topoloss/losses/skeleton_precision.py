@@ -176,7 +176,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
 
     @torch.no_grad()
     def _predicted_skeletons(self, input: Tensor, label: Tensor) -> Tensor:
-        """Return which skeletons each voxel is in, bit k for the k-th threshold's: uint8 (B, classes or 1, *spatial)."""
+        """Return which skeletons a voxel is in, bit k for the k-th threshold's: uint8 (B, classes or 1, *spatial)."""
         channels, first, spatial_dims = input.shape[1], self.first_class(input.shape[1]), input.ndim - 2
         p = input if self.other_act is None else input.movedim(1, -1).flatten(0, -2)
         p = self.probabilities(p)
