@@ -72,6 +72,12 @@ def check_per_class(per_class: bool, *, softmax: bool, include_background: bool 
         )
 
 
+def check_weight_per_class(weight: Any, *, per_class: bool) -> None:
+    """Check that there are no weights of classes that are summed together."""
+    if weight is not None and not per_class:
+        raise ValueError("Expected `per_class=True` with `weight`, got False: classes are summed together.")
+
+
 def check_criterion(criterion: Any) -> None:
     """Check that a criterion can be called, and does not reduce over voxels as far as it says."""
     if criterion is None:

@@ -6,10 +6,13 @@ CVPR 2021, arXiv 2003.07311.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from monai.utils import LossReduction
 from torch import Tensor
 
+from monai_topoloss._checks.losses import check_weight_per_class
 from monai_topoloss._checks.options import check_int, check_positive, check_weight
 from monai_topoloss._checks.targets import check_skeleton_in_label, split_target
 from monai_topoloss.losses._classes import ClassLoss
@@ -42,6 +45,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         sigmoid: apply a sigmoid to ``input``.
         softmax: apply a softmax to ``input``.
         other_act: another activation that gives probabilities, called with ``input``.
+        weight: with ``per_class``, one number, or one for each class that counts; multiplies the class's loss.
         per_class: take the sums of each class on its own, so that a small one counts as much as a large one.
         batch: sum over the batch before dividing, and over all processes as `SkeletonRecallLoss` does.
         ignore_index: a label of voxels that do not count: background in prediction and label, without a gradient.
@@ -51,8 +55,8 @@ class SoftCenterlineDiceLoss(ClassLoss):
 
     Raises:
         TypeError: if ``other_act`` is not callable, or ``iter_`` or ``ignore_index`` no int.
-        ValueError: for more than one activation, negative ``iter_`` or ``smooth_nr``, or if ``smooth_dr`` or ``smooth``
-            is not positive.
+        ValueError: for more than one activation, negative ``iter_``, ``smooth_nr`` or weights, weights without
+            ``per_class``, or if ``smooth_dr`` or ``smooth`` is not positive.
 
     Example:
         >>> import torch
@@ -75,6 +79,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         sigmoid: bool = False,
         softmax: bool = False,
         other_act: Activation | None = None,
+        weight: Sequence[float] | float | Tensor | None = None,
         per_class: bool = False,
         batch: bool = False,
         ignore_index: int | None = None,
@@ -83,7 +88,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
     ) -> None:
         super().__init__(
             include_background=include_background,
-            weight=None,
+            weight=weight,
             to_onehot_y=to_onehot_y,
             sigmoid=sigmoid,
             softmax=softmax,
@@ -97,6 +102,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         self.smooth_nr = check_weight("smooth_nr", smooth_nr)
         self.smooth_dr = check_positive("smooth_dr", smooth_dr)
         self.smooth = check_positive("smooth", smooth)
+        check_weight_per_class(weight, per_class=per_class)
         self.per_class = per_class
         self.skeleton_in_target = skeleton_in_target
 
@@ -119,8 +125,17 @@ class SoftCenterlineDiceLoss(ClassLoss):
         """
         label, skeleton = split_target(target)
         pair = (label, skeleton) if self.skeleton_in_target and skeleton is not None else label
-        p, y, skeleton = self._masked(*self.check(input, pair))
-        spatial_dims = input.ndim - 2
+        return self.compute(*self._masked(*self.check(input, pair)))
+
+    def compute(self, p: Tensor, y: Tensor, skeleton: Tensor | None) -> Tensor:
+        """Compute the loss of the classes that count, ``(B, classes, *spatial)``.
+
+        Args:
+            p: probabilities, 0 where voxels do not count.
+            y: masks of the labels, bool, likewise.
+            skeleton: masks of their soft skeletons; computed if None.
+        """
+        spatial_dims = p.ndim - 2
         if skeleton is None:
             skeleton = soft_skeleton(y, iterations=self.iter, spatial_dims=spatial_dims)
         predicted = soft_skeleton(p, iterations=self.iter, spatial_dims=spatial_dims)

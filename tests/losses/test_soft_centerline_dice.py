@@ -79,6 +79,15 @@ def test_sums_of_classes_and_batches_equal_the_definition(ndim, per_class, batch
     torch.testing.assert_close(loss(logits, label), expected)
 
 
+def test_weight_multiplies_the_loss_of_each_class(device):
+    logits, label = make_case(2, 3, device)
+    options = {**BOTH, "include_background": False, "per_class": True, "reduction": "none"}
+    plain = SoftCenterlineDiceLoss(**options)(logits, label)
+    weights = torch.tensor([0.5, 2.0], device=device).reshape(1, 2, 1, 1)
+    torch.testing.assert_close(SoftCenterlineDiceLoss(**options, weight=[0.5, 2])(logits, label), plain * weights)
+    torch.testing.assert_close(SoftCenterlineDiceLoss(**options, weight=3)(logits, label), 3 * plain)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_gradcheck(ndim, device):
     logits, label = make_case(ndim, 3, device, dtype=torch.float64)
@@ -212,6 +221,8 @@ def test_torch_compile_breaks_the_graph_once():
         ({"iter_": 2.0}, TypeError, "Expected `iter_` to be an int, got float"),
         ({"smooth": 0}, ValueError, "Expected `smooth` to be above 0, got 0"),
         ({"smooth_dr": 0}, ValueError, "Expected `smooth_dr` to be above 0, got 0"),
+        ({"weight": 2.0}, ValueError, "Expected `per_class=True` with `weight`, got False"),
+        ({"weight": [-1.0], "per_class": True}, ValueError, "Expected `weight` to be finite and at least 0"),
         ({"smooth_nr": -1}, ValueError, "Expected `smooth_nr` to be at least 0, got -1"),
         ({"smooth": float("inf")}, ValueError, "Expected `smooth` to be finite, got inf"),
         ({"sigmoid": True, "softmax": True}, ValueError, "at most one of `sigmoid`, `softmax` and `other_act`"),
