@@ -1,6 +1,7 @@
 """Same-class neighbour penalty: each voxel is judged by the worst of its class around it.
 
-J. M. Valverde et al., CVPR 2026, where it is called SCNP.
+J. M. Valverde, D. P. Papadopoulos, R. Larsen and A. B. Dahl, Towards High-Quality Image Segmentation: Improving
+Topology Accuracy by Penalizing Neighbor Pixels, CVPR 2026, arXiv 2603.18671, where it is called SCNP.
 """
 
 from __future__ import annotations
