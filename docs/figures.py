@@ -1,4 +1,4 @@
-"""Draws the pictures of both methods: python docs/figures.py."""
+"""Draws the pictures of the losses: python docs/figures.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from monai_topoloss import critical_components, label_components, skeletonize, tubed_skeleton
+from monai_topoloss import (
+    NeighborPenalty,
+    critical_components,
+    label_components,
+    skeletonize,
+    soft_skeleton,
+    tubed_skeleton,
+)
 from monai_topoloss.datasets import synthetic_vessels
 
 FOLDER = Path(__file__).parent / "images"
@@ -19,11 +26,14 @@ GREEN, VERMILION, BLUE, GREY = "#009E73", "#D55E00", "#56B4E9", "#BBBBBB"
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw all."""
     mpl.rcParams.update({"font.size": 11, "axes.titlesize": 12, "figure.facecolor": "white"})
     label = synthetic_vessels((96, 96), seed=13)[1][0, 16:80, 10:74] != 0
     draw_skeleton_recall(label)
     draw_supervoxel(label)
+    draw_skeleton_precision(label)
+    draw_soft_centerline_dice(label)
+    draw_neighbor_penalty(label)
 
 
 def draw_skeleton_recall(label: NDArray[np.bool_]) -> None:
@@ -63,6 +73,80 @@ def draw_supervoxel(label: NDArray[np.bool_]) -> None:
     counts = f"splits: {int(found.n_splits)} (red),\nmerges: {int(found.n_merges)} (blue)"
     add_captions(axes, ["", "", "missed (orange),\ninvented (blue)", counts, r"$\alpha = \beta = 0.5$"])
     figure.savefig(FOLDER / "flow_supervoxel.png", dpi=150)
+
+
+def draw_skeleton_precision(label: NDArray[np.bool_]) -> None:
+    """Draw probabilities with ridges of low ones, what is above two thresholds, their skeletons, what the loss sees."""
+    probability = predict_ridges(label)
+    figure, axes = make_figure(5)
+    axes[0].imshow(probability, cmap="gray_r", vmin=0, vmax=1)
+    show(axes[0], None, "network's $p$")
+    union = np.zeros_like(label)
+    for axis, threshold in zip(axes[1:4], (0.5, 0.1, 0.03), strict=True):
+        mask = probability > threshold
+        skeleton = skeletonize(mask)
+        union |= skeleton
+        picture = colour(colour(mask, mask, "#DDDDDD"), skeleton & label, GREEN)
+        show(axis, colour(picture, skeleton & ~label, VERMILION), f"skeleton of $p > {threshold:g}$")
+        share = probability[skeleton & label].sum() / probability[skeleton].sum()
+        axis.set_xlabel(f"precision {share:.2f}")
+    seen = np.ones((*label.shape, 3))
+    seen[union] = mpl.colormaps["gray_r"](0.15 + 0.85 * probability)[..., :3][union]
+    seen[union & ~label] = mpl.colormaps["Reds"](0.3 + 0.7 * probability)[..., :3][union & ~label]
+    show(axes[4], seen, r"$\sum p\,S_k\,y\;/\;\sum p\,S_k$")
+    axes[4].set_xlabel("where the loss looks;\nred: lowered")
+    axes[0].set_xlabel("speck, and faint\nridges beside vessels")
+    figure.savefig(FOLDER / "flow_skeleton_precision.png", dpi=150)
+
+
+def draw_soft_centerline_dice(label: NDArray[np.bool_]) -> None:
+    """Draw probabilities and a label, their soft skeletons, and how much of each lies in the other."""
+    probability = predict_ridges(label)
+    predicted = soft_skeleton(probability.astype(np.float32), iterations=5)
+    true = soft_skeleton(label, iterations=5)
+    figure, axes = make_figure(4)
+    axes[0].imshow(probability, cmap="gray_r", vmin=0, vmax=1)
+    show(axes[0], None, "network's $p$")
+    axes[1].imshow(predicted, cmap="gray_r", vmin=0, vmax=1)
+    show(axes[1], None, r"soft skeleton $\sigma(p)$")
+    show(axes[2], colour(colour(label, label, "#E6E6E6"), true, GREEN), r"label, $\sigma(y)$")
+    seen = np.ones((*label.shape, 3))
+    ridges = predicted > 0.02
+    seen[ridges & ~label] = mpl.colormaps["Reds"](0.3 + 0.7 * predicted)[..., :3][ridges & ~label]
+    seen[true] = mpl.colormaps["RdYlGn"](probability)[..., :3][true]
+    precision, recall = predicted[label].sum() / predicted.sum(), probability[true].mean()
+    show(axes[3], seen, f"$P$ = {precision:.2f}, $R$ = {recall:.2f}")
+    add_captions(axes, ["", "also of faint ridges", "", "green: found; red:\nmissed or invented"])
+    figure.savefig(FOLDER / "flow_soft_centerline_dice.png", dpi=150)
+
+
+def draw_neighbor_penalty(label: NDArray[np.bool_]) -> None:
+    """Draw probabilities, and what they become when each voxel is judged by the worst of its class around it."""
+    probability = predict_ridges(label)
+    logits = torch.logit(torch.from_numpy(probability).clamp(0.003, 0.997))[None, None]
+    identity = NeighborPenalty(torch.nn.Identity())  # stands for the loss
+    identity.loss.forward = lambda input, target: input  # type: ignore[method-assign]  # noqa: ARG005
+    worst = identity(logits, torch.from_numpy(label)[None, None]).sigmoid()[0, 0].numpy()
+    figure, axes = make_figure(4)
+    for axis, picture, title in ((axes[0], probability, "network's $p$"), (axes[2], worst, "$p$ of the worst around")):
+        axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
+        show(axis, None, title)
+    show(axes[1], colour(label, label, GREY), "label")
+    wrong = np.ones((*label.shape, 3))
+    wrong[np.abs(worst - label) > 0.5] = mpl.colors.to_rgb("#E8A87C")
+    wrong[np.abs(probability - label) > 0.5] = mpl.colors.to_rgb(VERMILION)
+    show(axes[3], wrong, "taken for wrong")
+    add_captions(axes, ["", "", "gaps, specks and\nwrong edges grow", "red: before; orange: added"])
+    figure.savefig(FOLDER / "flow_neighbor_penalty.png", dpi=150)
+
+
+def predict_ridges(label: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Make up a prediction as above, with faint ridges that are not predicted."""
+    probability = predict(label)
+    for y, x, height, width, value in ((30, 2, 2, 14, 0.2), (50, 40, 12, 2, 0.12), (12, 30, 2, 10, 0.06)):
+        window = np.s_[y : y + height, x : x + width]
+        probability[window] = np.maximum(probability[window], value)
+    return probability
 
 
 def predict(label: NDArray[np.bool_]) -> NDArray[np.float64]:

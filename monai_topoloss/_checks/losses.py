@@ -52,6 +52,32 @@ def check_smoothing(smooth_nr: Any, smooth_dr: Any) -> tuple[float, float]:
     return smooth_nr, smooth_dr
 
 
+def check_thresholds(thresholds: Any) -> tuple[float, ...]:
+    """Return thresholds of probabilities as a tuple: of some, as many as a byte has bits."""
+    numbers = thresholds.tolist() if isinstance(thresholds, np.ndarray | Tensor) else thresholds
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes):
+        raise TypeError(f"Expected `thresholds` to be a sequence of numbers, got {thresholds!r}.")
+    checked = tuple(check_finite_number("thresholds", number) for number in numbers)
+    if not 1 <= len(checked) <= 8 or not all(0 < number < 1 for number in checked):
+        raise ValueError(f"Expected `thresholds` to be one to eight numbers between 0 and 1, got {thresholds!r}.")
+    return checked
+
+
+def check_per_class(per_class: bool, *, softmax: bool, include_background: bool | None) -> None:
+    """Check that what is predicted of all classes together is known, and that the background is none of them."""
+    if not per_class and (not softmax or include_background):
+        raise ValueError(
+            "Expected `per_class=False` with `softmax=True` and without the background, got"
+            f" softmax={softmax}, include_background={include_background}."
+        )
+
+
+def check_weight_per_class(weight: Any, *, per_class: bool) -> None:
+    """Check that there are no weights of classes that are summed together."""
+    if weight is not None and not per_class:
+        raise ValueError("Expected `per_class=True` with `weight`, got False: classes are summed together.")
+
+
 def check_criterion(criterion: Any) -> None:
     """Check that a criterion can be called, and does not reduce over voxels as far as it says."""
     if criterion is None:
@@ -89,13 +115,18 @@ def check_counting_loss(loss: Any) -> None:
         )
 
 
+def check_module(name: str, loss: Any) -> None:
+    """Check that a loss is a module."""
+    if not isinstance(loss, torch.nn.Module):
+        raise TypeError(f"Expected `{name}` to be a torch.nn.Module, got {type(loss).__name__}.")
+
+
 def check_losses(losses: Any, weights: Any) -> tuple[float, ...]:
     """Check that losses are modules, at least one, with a weight for each; return the weights, by default 1."""
     if not isinstance(losses, Sequence | torch.nn.ModuleList):
         raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
     for loss in losses:
-        if not isinstance(loss, torch.nn.Module):
-            raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
+        check_module("losses", loss)
     numbers = (1.0,) * len(losses) if weights is None else check_weights(weights)
     if not losses or len(losses) != len(numbers):
         raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(numbers)}.")

@@ -42,6 +42,13 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> None:
         raise ValueError(f"Expected `{name}` to be at least {minimum}, got {value}.")
 
 
+def check_kernel_size(kernel_size: Any) -> None:
+    """Check that a window has a voxel in its middle."""
+    check_int("kernel_size", kernel_size, minimum=1)
+    if kernel_size % 2 == 0:
+        raise ValueError(f"Expected `kernel_size` to be odd, got {kernel_size}.")
+
+
 def check_number(name: str, value: Any) -> float:
     """Return a number as float."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -71,6 +78,13 @@ def check_weight(name: str, value: Any) -> float:
     """Return the weight of a term, which is not negative, as float."""
     if not check_number(name, value) >= 0:
         raise ValueError(f"Expected `{name}` to be at least 0, got {value}.")
+    return check_finite_number(name, value)
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return a finite number above 0 as float."""
+    if not check_number(name, value) > 0:
+        raise ValueError(f"Expected `{name}` to be above 0, got {value}.")
     return check_finite_number(name, value)
 
 

@@ -177,11 +177,14 @@ def check_outputs(input: Any, label: Tensor) -> Sequence[Tensor]:
     return outputs
 
 
-def check_probabilities(values: Tensor, *, from_other_act: bool) -> None:
+def check_probabilities(values: Tensor, *, from_other_act: bool = False, name: str = "input") -> None:
     """Check that probabilities lie in [0, 1] but for rounding; NaN is let through, to show in the loss."""
     if values.numel() == 0:
         return
     low, high = torch.stack(torch.aminmax(values)).tolist()
     if low < -1e-3 or high > 1 + 1e-3:
-        source, hint = ("`other_act` to return", "") if from_other_act else ("`input` to hold", _LOGITS_HINT)
+        if from_other_act:
+            source, hint = "`other_act` to return", ""
+        else:
+            source, hint = f"`{name}` to hold", _LOGITS_HINT if name == "input" else ""
         raise ValueError(f"Expected {source} probabilities in [0, 1], got values from {low:.3g} to {high:.3g}{hint}.")

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
 from monai_topoloss._fork import hold_at_forks
-from monai_topoloss.backends.base import Backend
+from monai_topoloss.backends.base import Backend, SoftBackend
 
-__all__ = ["BACKENDS", "Backend", "backend_for"]
+__all__ = ["BACKENDS", "Backend", "SoftBackend", "backend_for", "soft_backend_for"]
 
 BACKENDS = ("auto", "cpu", "cuda")
 
@@ -60,6 +60,11 @@ def backend_for(tensor: Tensor, backend: str = "auto", method: str | None = None
         kind = tensor.device.type
         _warn_of_host_copy(_NO_CUDA if kind == "cuda" else f"monai_topoloss has no kernels for {kind!r} tensors")
     return _load("cpu")
+
+
+def soft_backend_for(tensor: Tensor) -> SoftBackend:
+    """Return the backend for operations on probabilities: kernels on the CPU, PyTorch's operations elsewhere."""
+    return cast(SoftBackend, _load("cpu" if tensor.is_cpu else "portable"))
 
 
 @functools.cache

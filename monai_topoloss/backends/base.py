@@ -88,3 +88,18 @@ class Backend(Protocol):
         for entropies. No voxels, or no pairs, have no errors.
         """
         ...
+
+
+class SoftBackend(Protocol):
+    """Operations on probabilities of a batch of images, ``(N, *spatial)`` of float32 or float64, and their gradients.
+
+    All backends return the same bits, gradients the same to rounding.
+    """
+
+    def soft_skeleton(self, image: Tensor, *, iterations: int) -> Tensor:
+        """Soft skeleton of each item, in the same dtype; items of uint8 may hold 0 and 1."""
+        ...
+
+    def soft_skeleton_backward(self, image: Tensor, grad: Tensor, *, iterations: int) -> Tensor:
+        """Return the gradient at ``image``, given that at its soft skeleton."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,17 +23,26 @@ from monai_topoloss.losses._common import (
     valid_voxels,
 )
 from monai_topoloss.losses._skeleton import SMOOTH
+from monai_topoloss.losses.skeleton_precision import THRESHOLDS, SkeletonPrecisionLoss
 from monai_topoloss.losses.skeleton_recall import SkeletonRecallLoss
+from monai_topoloss.losses.soft_centerline_dice import SoftCenterlineDiceLoss
 from monai_topoloss.topology.skeleton import RADIUS
+from monai_topoloss.topology.soft_skeleton import ITERATIONS
 
 __all__ = ["DiceCESkeletonRecallLoss"]
 
 
 class DiceCESkeletonRecallLoss(_Loss):
-    r"""Dice, cross entropy and Skeleton Recall together, as published: :math:`L = L_{Dice} + L_{CE} + w L_{recall}`.
+    r"""Dice, cross entropy and Skeleton Recall together, and two terms that mind what is invented.
 
-    Dice and cross entropy are those of `monai.losses.DiceCELoss`, with two differences: ``sigmoid=True`` means binary
-    cross entropy for any number of channels, where MONAI's takes the softmax of several, and there is ``ignore_index``.
+    .. math::
+
+        L = \lambda_{dice} L_{Dice} + \lambda_{ce} L_{CE} + \lambda_{recall} L_{recall}
+            + \lambda_{cldice} L_{clDice} + \lambda_{precision} L_{precision}
+
+    By default it is the published loss, with neither `SoftCenterlineDiceLoss` nor `SkeletonPrecisionLoss`. Dice and
+    cross entropy are those of `monai.losses.DiceCELoss`, with two differences: ``sigmoid=True`` means binary cross
+    entropy for any number of channels, where MONAI's takes the softmax of several, and there is ``ignore_index``.
 
     Args:
         include_background: whether Dice counts channel 0. The recall leaves it out anyway where it is the background,
@@ -53,8 +63,12 @@ class DiceCESkeletonRecallLoss(_Loss):
         lambda_dice: weight of Dice.
         lambda_ce: weight of the cross entropy.
         lambda_recall: weight of Skeleton Recall.
+        lambda_cldice: weight of soft clDice, class by class of those that the recall counts.
+        lambda_precision: weight of the skeleton precision.
         label_smoothing: of the cross entropy with ``softmax``.
         radius: of the tubes in voxels, where the skeleton is computed here.
+        iter_: how often soft clDice erodes; half the width of the thickest structures in voxels, or more.
+        thresholds: of the probabilities whose skeletons the precision takes.
         ignore_index: a label of voxels that do not count. Means are over the others, and 0 if there are none.
         backend: where skeletons are computed, ``"auto"`` follows the label.
 
@@ -91,7 +105,11 @@ class DiceCESkeletonRecallLoss(_Loss):
         lambda_ce: float = 1.0,
         label_smoothing: float = 0.0,
         lambda_recall: float = 1.0,
+        lambda_cldice: float = 0.0,
+        lambda_precision: float = 0.0,
         radius: int = RADIUS,
+        iter_: int = ITERATIONS,
+        thresholds: Sequence[float] = THRESHOLDS,
         ignore_index: int | None = None,
         backend: str = "auto",
     ) -> None:
@@ -100,25 +118,28 @@ class DiceCESkeletonRecallLoss(_Loss):
         self.lambda_dice = check_weight("lambda_dice", lambda_dice)
         self.lambda_ce = check_weight("lambda_ce", lambda_ce)
         self.lambda_recall = check_weight("lambda_recall", lambda_recall)
+        self.lambda_cldice = check_weight("lambda_cldice", lambda_cldice)
+        self.lambda_precision = check_weight("lambda_precision", lambda_precision)
         self.label_smoothing = check_share("label_smoothing", label_smoothing)
         class_weight = check_class_weight(weight, one_for_all=False)
-        self.skeleton_recall = SkeletonRecallLoss(
-            include_background=None if include_background else False,
-            to_onehot_y=to_onehot_y,
-            sigmoid=sigmoid,
-            softmax=softmax,
-            other_act=other_act,
-            radius=radius,
-            smooth_nr=smooth_nr,
-            smooth_dr=smooth_dr,
-            batch=batch,
-            ignore_index=ignore_index,
-            reduction=reduction,
-            backend=backend,
-        )
+        shared: dict[str, Any] = {
+            "include_background": None if include_background else False,
+            "to_onehot_y": to_onehot_y,
+            "sigmoid": sigmoid,
+            "softmax": softmax,
+            "other_act": other_act,
+            "batch": batch,
+            "ignore_index": ignore_index,
+            "reduction": reduction,
+        }
+        of_skeletons: dict[str, Any] = {"smooth_nr": smooth_nr, "smooth_dr": smooth_dr, "backend": backend}
+        self.skeleton_recall = SkeletonRecallLoss(**shared, **of_skeletons, radius=radius)
+        self.skeleton_precision = SkeletonPrecisionLoss(**shared, **of_skeletons, thresholds=thresholds)
+        self.centerline_dice = SoftCenterlineDiceLoss(iter_, **shared, per_class=True)
         if class_weight is not None and len(class_weight) > 1:  # as in MONAI's Dice
             counted = class_weight[self.skeleton_recall.first_class(len(class_weight)) :]
-            self.skeleton_recall.class_weight = check_class_weight(counted, one_for_all=False)
+            for term in (self.skeleton_recall, self.skeleton_precision, self.centerline_dice):
+                term.class_weight = check_class_weight(counted, one_for_all=False)
         self.register_buffer("class_weight", class_weight)
         self.dice = DiceLoss(  # sees probabilities and one-hot labels, ignored voxels set to 0 in both
             include_background=include_background,
@@ -144,11 +165,15 @@ class DiceCESkeletonRecallLoss(_Loss):
             ValueError: see `SkeletonRecallLoss.forward`.
         """
         loss: Tensor
-        input, label, valid, loss = self._check_and_recall(input, target)
+        input, label, valid, loss = self._check_and_begin(input, target)
         if not input.numel():
             return loss + input.sum()
-        if self.lambda_dice:
-            loss = loss + self.lambda_dice * self._dice(input, label, valid)
+        if self.lambda_dice or self.lambda_cldice:
+            probabilities, onehot = self._regions(input, label, valid)
+            if self.lambda_dice:
+                loss = loss + self.lambda_dice * self.dice(probabilities, onehot)
+            if self.lambda_cldice:
+                loss = loss + self.lambda_cldice * self._centerline_dice(probabilities, onehot)
         if self.lambda_ce:
             loss = loss + self.lambda_ce * self._cross_entropy(input, label, valid)
         return loss
@@ -158,18 +183,22 @@ class DiceCESkeletonRecallLoss(_Loss):
         return self.skeleton_recall.tubed_skeleton(label, channels)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # sizes depend on the data, and ids are looked at
-    def _check_and_recall(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Check everything; return input, label and valid voxels for the other terms, and the weighted recall term."""
+    def _check_and_begin(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """Check everything; return input, label and valid voxels for other terms, and the sum of those at skeletons."""
         recall = self.skeleton_recall
         input, label, skeleton = recall.check(input, target)
         if self.class_weight is not None:
             check_number_of_weights(self.class_weight, input.shape[1])
-        loss: Tensor | None = None
+        losses: list[Tensor] = []
+        in_place = recall.other_act is None  # an activation of the user's may do anything with its gradient
         if self.lambda_recall:
-            in_place = recall.other_act is None  # an activation of the user's may do anything with its gradient
             input, loss = recall.compute(input, label, skeleton, in_place=in_place)
+            losses.append(self.lambda_recall * loss)
+        if self.lambda_precision:
+            input, loss = self.skeleton_precision.compute(input, label, in_place=in_place)
+            losses.append(self.lambda_precision * loss)
         input = at_least_float32(input)
-        loss = input.new_zeros(()) if loss is None else self.lambda_recall * loss
+        loss = sum(losses, input.new_zeros(()))
         valid = valid_voxels(label, self.ignore_index)
         if valid is not None:
             label = label.masked_fill(~valid, 0)
@@ -177,14 +206,17 @@ class DiceCESkeletonRecallLoss(_Loss):
             input = input.masked_fill(~(valid if recall.sigmoid else valid.any(dim=1, keepdim=True)), 0)
         return input, label, valid, loss
 
-    def _dice(self, input: Tensor, label: Tensor, valid: Tensor | None) -> Tensor:
+    def _regions(self, input: Tensor, label: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return probabilities and the label as one-hot channels, both 0 where nothing is valid."""
         recall = self.skeleton_recall
         input = to_probabilities(input, sigmoid=recall.sigmoid, softmax=recall.softmax, other_act=recall.other_act)
         onehot = self._channels(label, input)
-        if valid is not None:
-            input, onehot = input * valid, onehot * valid
-        dice: Tensor = self.dice(input, onehot)
-        return dice
+        return (input, onehot) if valid is None else (input * valid, onehot * valid)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # own kernels
+    def _centerline_dice(self, probabilities: Tensor, onehot: Tensor) -> Tensor:
+        first = self.skeleton_recall.first_class(probabilities.shape[1])
+        return self.centerline_dice.compute(probabilities[:, first:], onehot[:, first:] != 0, None)
 
     def _cross_entropy(self, input: Tensor, label: Tensor, valid: Tensor | None) -> Tensor:
         """Cross entropy, or binary cross entropy for independent channels, over the valid voxels."""

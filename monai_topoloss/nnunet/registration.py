@@ -15,7 +15,13 @@ from typing import Any
 
 __all__ = ["TRAINERS", "check_version", "explain_failure", "register", "trainer_directory"]
 
-TRAINERS = ("nnUNetTrainerSkeletonRecall", "nnUNetTrainerSupervoxel", "nnUNetTrainerSkeletonRecallSupervoxel")
+TRAINERS = (
+    "nnUNetTrainerSkeletonRecall",
+    "nnUNetTrainerSkeletonRecallCenterlineDice",
+    "nnUNetTrainerSkeletonRecallPrecision",
+    "nnUNetTrainerSupervoxel",
+    "nnUNetTrainerSkeletonRecallSupervoxel",
+)
 _OLDEST = (2, 6, 4)
 _INSTALL = 'The trainers need nnunetv2 2.6.4 or newer, which `pip install "monai-topoloss[nnunet]"` installs'
 

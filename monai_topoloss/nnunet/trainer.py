@@ -1,4 +1,4 @@
-"""nnU-Net's trainer with Skeleton Recall, with the supervoxel loss, and with both.
+"""nnU-Net's trainer with Skeleton Recall, with what minds inventions besides, and with the supervoxel loss.
 
 The skeleton comes from the data loader, as further channels of the segmentation. All else is nnU-Net's: network,
 augmentation, losses, their weights over the outputs, and what DDP needs. Change the class attributes in a subclass.
@@ -15,7 +15,13 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from monai_topoloss._checks.options import check_int, check_share, check_weight
-from monai_topoloss.losses import SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss.losses import (
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SupervoxelLoss,
+)
+from monai_topoloss.losses.skeleton_precision import THRESHOLDS
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
 from monai_topoloss.topology.skeleton import RADIUS
@@ -23,6 +29,8 @@ from monai_topoloss.topology.skeleton import RADIUS
 __all__ = [
     "TopologyTrainerMixin",
     "nnUNetTrainerSkeletonRecall",
+    "nnUNetTrainerSkeletonRecallCenterlineDice",
+    "nnUNetTrainerSkeletonRecallPrecision",
     "nnUNetTrainerSkeletonRecallSupervoxel",
     "nnUNetTrainerSupervoxel",
 ]
@@ -41,6 +49,10 @@ class TopologyTrainerMixin:
 
     recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
     skeleton_radius = RADIUS  # of the tubes, in voxels
+    cldice_weight = 0.0  # of soft clDice; 0 for none
+    cldice_iterations = 10  # how often it erodes: half the width of the thickest structures in voxels, or more
+    precision_weight = 0.0  # of the skeleton precision; 0 for none
+    precision_thresholds = THRESHOLDS  # of the probabilities whose skeletons it takes
     full_resolution_only = False  # True: train the first output alone, as the released Skeleton Recall does in effect
     supervoxel_alpha = 0.0  # how much splits and merges weigh in the supervoxel loss; 0 for none
     supervoxel_beta = 0.5  # how much of that is for splits
@@ -61,7 +73,8 @@ class TopologyTrainerMixin:
         return result
 
     def _check_settings(self: Any) -> None:
-        check_weight("recall_weight", self.recall_weight)
+        for name in ("recall_weight", "cldice_weight", "precision_weight"):
+            check_weight(name, getattr(self, name))
         check_int("skeleton_radius", self.skeleton_radius, minimum=0)
         for name in ("supervoxel_alpha", "supervoxel_beta", "supervoxel_start"):
             check_share(name, getattr(self, name))
@@ -69,27 +82,38 @@ class TopologyTrainerMixin:
     def _extend(self: Any, loss: torch.nn.Module) -> ExtendedLoss:
         """Add terms to the loss of one output."""
         manager, regions = self.label_manager, self._num_regions()
-        recall = supervoxel = None
-        if self.recall_weight:
-            recall = SkeletonRecallLoss(
-                softmax=not regions,
-                to_onehot_y=not regions,
-                sigmoid=bool(regions),
-                batch=self.configuration_manager.batch_dice,
-                ignore_index=(IGNORED if regions else manager.ignore_label) if manager.has_ignore_label else None,
+        ignore_index = (IGNORED if regions else manager.ignore_label) if manager.has_ignore_label else None
+        options: dict[str, Any] = {
+            "softmax": not regions,
+            "to_onehot_y": not regions,
+            "sigmoid": bool(regions),
+            "batch": self.configuration_manager.batch_dice,
+            "ignore_index": ignore_index,
+        }
+        supervoxel = None
+        recall = SkeletonRecallLoss(**options) if self.recall_weight else None
+        others: list[tuple[float, torch.nn.Module]] = []
+        if self.cldice_weight:
+            cldice = SoftCenterlineDiceLoss(
+                self.cldice_iterations, include_background=bool(regions), per_class=True, **options
             )
+            others.append((self.cldice_weight, cldice))
+        if self.precision_weight:
+            precision = SkeletonPrecisionLoss(thresholds=self.precision_thresholds, **options)
+            others.append((self.precision_weight, precision))
         if self.supervoxel_alpha:
             supervoxel = SupervoxelLoss(
                 to_onehot_y=not regions,
                 softmax=not regions,
                 alpha=0,
                 beta=self.supervoxel_beta,
-                ignore_index=(IGNORED if regions else manager.ignore_label) if manager.has_ignore_label else None,
+                ignore_index=ignore_index,
             )
         return ExtendedLoss(
             loss,
             recall=recall,
             supervoxel=supervoxel,
+            others=others,
             recall_weight=self.recall_weight,
             regions=regions,
             num_plain=regions + manager.has_ignore_label if regions else 1,
@@ -116,7 +140,8 @@ class TopologyTrainerMixin:
     def _with_skeleton(self: Any, transforms: ComposeTransforms) -> ComposeTransforms:
         """Add the skeleton last, and low resolutions with it instead of nnU-Net's."""
         scales = self._get_deep_supervision_scales()
-        if not self.recall_weight and (scales is None or not self.supervoxel_alpha):
+        minds_low = self.supervoxel_alpha or self.cldice_weight or self.precision_weight
+        if not self.recall_weight and (scales is None or not minds_low):
             return transforms
         kept = [each for each in transforms.transforms if not isinstance(each, DownsampleSegForDSTransform)]
         skeleton = AddSkeletonTransform(
@@ -157,6 +182,20 @@ class nnUNetTrainerSkeletonRecall(TopologyTrainerMixin, nnUNetTrainer):  # type:
     """Dice + cross entropy + Skeleton Recall, as published."""
 
     recall_weight = 1.0
+
+
+class nnUNetTrainerSkeletonRecallCenterlineDice(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+    """Dice + cross entropy + Skeleton Recall + soft clDice."""
+
+    recall_weight = 1.0
+    cldice_weight = 1.0
+
+
+class nnUNetTrainerSkeletonRecallPrecision(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
+    """Dice + cross entropy + Skeleton Recall + skeleton precision."""
+
+    recall_weight = 2.0
+    precision_weight = 3.0
 
 
 class nnUNetTrainerSupervoxel(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801

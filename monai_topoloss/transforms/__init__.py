@@ -1,6 +1,6 @@
 """MONAI transforms: skeletons and tubed skeletons of labels, critical components of predictions."""
 
-from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
+from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, SoftSkeletonize, TubedSkeletonize
 from monai_topoloss.transforms.dictionary import (
     CriticalComponentsD,
     CriticalComponentsd,
@@ -8,6 +8,9 @@ from monai_topoloss.transforms.dictionary import (
     SkeletonizeD,
     Skeletonized,
     SkeletonizeDict,
+    SoftSkeletonizeD,
+    SoftSkeletonized,
+    SoftSkeletonizeDict,
     TubedSkeletonizeD,
     TubedSkeletonized,
     TubedSkeletonizeDict,
@@ -22,6 +25,10 @@ __all__ = [
     "SkeletonizeD",
     "SkeletonizeDict",
     "Skeletonized",
+    "SoftSkeletonize",
+    "SoftSkeletonizeD",
+    "SoftSkeletonizeDict",
+    "SoftSkeletonized",
     "TubedSkeletonize",
     "TubedSkeletonizeD",
     "TubedSkeletonizeDict",

@@ -10,7 +10,7 @@ from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
-from monai_topoloss._checks.labels import check_one_map
+from monai_topoloss._checks.labels import check_class_ids, check_one_map
 from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_num_classes, check_option
 from monai_topoloss._checks.tensors import (
     check_channel_first,
@@ -19,12 +19,20 @@ from monai_topoloss._checks.tensors import (
     check_tensor,
     like,
 )
+from monai_topoloss._labels import has_id
 from monai_topoloss.backends import BACKENDS
-from monai_topoloss.topology import CriticalComponentsResult, critical_components, skeletonize, tubed_skeleton
+from monai_topoloss.topology import (
+    CriticalComponentsResult,
+    critical_components,
+    skeletonize,
+    soft_skeleton,
+    tubed_skeleton,
+)
 from monai_topoloss.topology._classes import split_classes
 from monai_topoloss.topology.skeleton import RADIUS
+from monai_topoloss.topology.soft_skeleton import ITERATIONS
 
-__all__ = ["CriticalComponents", "Skeletonize", "TubedSkeletonize"]
+__all__ = ["CriticalComponents", "Skeletonize", "SoftSkeletonize", "TubedSkeletonize"]
 
 
 class Skeletonize(Transform):
@@ -138,6 +146,69 @@ class TubedSkeletonize(Transform):
             spatial_dims=check_channel_first("img", img),
             backend=self.compute_backend,
         )
+
+
+class SoftSkeletonize(Transform):
+    """Make the target's soft skeleton for `SoftCenterlineDiceLoss`, once before training.
+
+    Shapes: ``(C, *spatial)`` to ``(C, *spatial)`` in 2-D and 3-D, dtype kept, or with ``num_classes`` a channel of 0
+    and 1 for each. Each class of a label map (C = 1, class ids) has a skeleton of its own, and so has each channel of a
+    multi-label target. NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations.
+
+    It is deterministic, so that ``CacheDataset`` and ``PersistentDataset`` cache it. The loss makes it itself for a
+    part of its own cost; a key of its own is worth it on a GPU, or with many classes. Flips, turns by right angles and
+    crops leave it as it would be, but near what a crop cuts; other random transforms break it.
+
+    Args:
+        iterations: how often to erode: ``iter_`` of the loss.
+        num_classes: of a label map, the background included. Give it for a loss that counts the background.
+        ignore_index: an id that is background here; give the loss the same.
+
+    Example:
+        >>> import torch
+        >>> label = torch.zeros(1, 32, 32, dtype=torch.uint8)
+        >>> label[:, 8:24] = 1
+        >>> SoftSkeletonize(iterations=10)(label).sum()
+        tensor(64)
+    """
+
+    backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
+
+    def __init__(
+        self, iterations: int = ITERATIONS, num_classes: int | None = None, ignore_index: int | None = None
+    ) -> None:
+        check_int("iterations", iterations, minimum=0)
+        check_num_classes(num_classes)
+        check_ignore_index(ignore_index)
+        self.iterations = iterations
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def __call__(self, img: NdarrayOrTensor) -> NdarrayOrTensor:
+        """Make the soft skeleton of the label ``img``.
+
+        Raises:
+            TypeError: if ``img`` is no tensor or array of real numbers.
+            ValueError: if ``img`` is not ``(C, *spatial)`` in 2-D or 3-D, or holds negative or fractional class ids, or
+                with ``num_classes`` several channels or other ids.
+        """
+        spatial_dims = check_channel_first("img", img)
+        check_one_map("img", img, self.num_classes)
+        label = check_tensor("img", img)
+        ignored = None if self.ignore_index is None else has_id(label, self.ignore_index)
+        if ignored is not None:
+            label = label.masked_fill(ignored, 0)
+        check_class_ids("img", label, num_classes=self.num_classes)
+        if self.num_classes is not None:
+            masks = label == torch.arange(self.num_classes, device=label.device).reshape(-1, *[1] * spatial_dims)
+            if ignored is not None:
+                masks &= ~ignored
+            found = soft_skeleton(masks, iterations=self.iterations, spatial_dims=spatial_dims).to(label.dtype)
+            return cast(NdarrayOrTensor, like(found, img, same_dtype=True))
+        skeleton = torch.zeros_like(label, dtype=torch.bool)
+        for value in label[label != 0].unique():
+            skeleton |= soft_skeleton(label == value, iterations=self.iterations, spatial_dims=spatial_dims)
+        return cast(NdarrayOrTensor, like(label * skeleton, img, same_dtype=True))
 
 
 class CriticalComponents(Transform):

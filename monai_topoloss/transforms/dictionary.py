@@ -14,17 +14,22 @@ from torch import Tensor
 
 from monai_topoloss._checks.keys import check_new_keys, check_prefix, check_two_prefixes
 from monai_topoloss.topology.skeleton import RADIUS
-from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, TubedSkeletonize
+from monai_topoloss.topology.soft_skeleton import ITERATIONS
+from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, SoftSkeletonize, TubedSkeletonize
 
 __all__ = [
     "CRITICAL_PREFIXES",
     "SKELETON_PREFIX",
+    "SOFT_SKELETON_PREFIX",
     "CriticalComponentsD",
     "CriticalComponentsDict",
     "CriticalComponentsd",
     "SkeletonizeD",
     "SkeletonizeDict",
     "Skeletonized",
+    "SoftSkeletonizeD",
+    "SoftSkeletonizeDict",
+    "SoftSkeletonized",
     "TubedSkeletonizeD",
     "TubedSkeletonizeDict",
     "TubedSkeletonized",
@@ -32,6 +37,7 @@ __all__ = [
 
 # MONAI takes items whose keys begin with another key and an underscore for that one's metadata.
 SKELETON_PREFIX = "skeleton_"
+SOFT_SKELETON_PREFIX = "soft_skeleton_"
 CRITICAL_PREFIXES = ("splits_", "merges_")
 
 
@@ -158,6 +164,44 @@ class TubedSkeletonized(_Skeleton):
         )
 
 
+class SoftSkeletonized(_Skeleton):
+    """Dictionary version of `SoftSkeletonize`.
+
+    Args:
+        keys: keys of the labels.
+        prefix: goes in front of a key to name the skeleton: ``label`` gives ``soft_skeleton_label``. An empty one
+            overwrites.
+        iterations: see `SoftSkeletonize`.
+        num_classes: see `SoftSkeletonize`.
+        ignore_index: see `SoftSkeletonize`.
+        allow_missing_keys: do not raise if a key is missing.
+
+    Raises:
+        TypeError: if ``prefix`` is no str, and see `SoftSkeletonize`.
+        ValueError: if it makes a name that MONAI takes for metadata, and see `SoftSkeletonize`.
+
+    Example:
+        >>> import torch
+        >>> sample = {"label": torch.ones(1, 8, 8, dtype=torch.uint8)}
+        >>> sorted(SoftSkeletonized(keys="label")(sample))
+        ['label', 'soft_skeleton_label']
+    """
+
+    backend = SoftSkeletonize.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        prefix: str = SOFT_SKELETON_PREFIX,
+        iterations: int = ITERATIONS,
+        num_classes: int | None = None,
+        ignore_index: int | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, prefix, allow_missing_keys)
+        self.transform = SoftSkeletonize(iterations, num_classes, ignore_index)
+
+
 class CriticalComponentsd(_Derived):
     """Dictionary version of `CriticalComponents`, for postprocessing: ``SaveImaged`` saves the maps that it makes.
 
@@ -222,4 +266,5 @@ class CriticalComponentsd(_Derived):
 
 CriticalComponentsD = CriticalComponentsDict = CriticalComponentsd
 SkeletonizeD = SkeletonizeDict = Skeletonized
+SoftSkeletonizeD = SoftSkeletonizeDict = SoftSkeletonized
 TubedSkeletonizeD = TubedSkeletonizeDict = TubedSkeletonized

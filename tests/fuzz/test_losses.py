@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -24,6 +26,12 @@ RECALL = {
     "recall": losses.SkeletonRecallLoss,
     "sum of recall, dice and cross entropy": losses.DiceCESkeletonRecallLoss,
     "deep supervision": lambda **options: losses.SkeletonDeepSupervisionLoss(losses.SkeletonRecallLoss(**options)),
+}
+OTHERS = {
+    "precision": losses.SkeletonPrecisionLoss,
+    "soft clDice": losses.SoftCenterlineDiceLoss,
+    "all terms": partial(losses.DiceCESkeletonRecallLoss, lambda_cldice=1, lambda_precision=1),
+    "penalty": lambda **options: losses.NeighborPenalty(losses.DiceCESkeletonRecallLoss(**options)),
 }
 
 
@@ -130,6 +138,28 @@ def test_overlapping_classes(kind, data, size, channels, ignore_index):
     prediction = data.draw(logits((batch, channels, *spatial)))
     value, _ = compare_layouts(loss, prediction, data.draw(labels((batch, channels, *spatial), 1, ignore_index)))
     assert 0 <= value <= (1 + 1e-5 if kind != "sum of recall, dice and cross entropy" else 3e4)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@fuzz(
+    data=st.data(),
+    size=sizes(),
+    options=st.fixed_dictionaries(
+        {"batch": st.booleans(), "ignore_index": st.sampled_from([None, None, -1, 255])},
+        optional={"reduction": st.just("sum")},
+    ),
+    overlapping=st.booleans(),
+)
+def test_other_losses_of_classes(kind, data, size, options, overlapping):
+    batch, spatial = size
+    loss = OTHERS[kind](**(OVERLAPPING if overlapping else EXCLUSIVE), **options)
+    prediction = data.draw(logits((batch, 3, *spatial)))
+    channels, most = (3, 1) if overlapping else (1, 2)
+    label = data.draw(labels((batch, channels, *spatial), most, options["ignore_index"]))
+    value, _ = compare_layouts(loss, prediction, label)
+    assert value >= -1e-5
+    if kind in ("precision", "soft clDice") and "reduction" not in options:
+        assert value <= 1 + 1e-5
 
 
 @fuzz(

@@ -12,9 +12,20 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss.losses import (
+    DiceCESkeletonRecallLoss,
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SupervoxelLoss,
+)
 
 OPTIONS = {"softmax": True, "to_onehot_y": True, "batch": True}
+SUMMED = {  # over all processes
+    "precision": SkeletonPrecisionLoss(**OPTIONS),
+    "soft clDice": SoftCenterlineDiceLoss(**OPTIONS),
+    "soft clDice per class": SoftCenterlineDiceLoss(**OPTIONS, per_class=True, include_background=False),
+}
 
 
 def make_data():
@@ -49,6 +60,11 @@ def train_in_a_process(rank, folder):
     parallel.zero_grad()
     SupervoxelLoss(to_onehot_y=True, softmax=True)(parallel(images), labels).backward()
     result["supervoxel"] = [p.grad.clone() for p in network.parameters()]
+    for name, each in SUMMED.items():
+        parallel.zero_grad()
+        value = each(parallel(images), labels)
+        value.backward()
+        result[name] = (value.item(), [p.grad.clone() for p in network.parameters()])
     torch.save(result, f"{folder}/{rank}.pt")
     del parallel  # it must not outlive the group
     dist.barrier()
@@ -74,6 +90,14 @@ def test_two_processes_equal_one_with_the_whole_batch(monkeypatch):
     for result in results:  # each rank has as many voxels, so that the mean of means is the mean
         for gradient, parameter in zip(result["supervoxel"], network.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
+    for name, each in SUMMED.items():
+        network.zero_grad()
+        loss_of_all = each(network(images), labels)
+        loss_of_all.backward()
+        for value, gradients in (result[name] for result in results):
+            assert value == pytest.approx(loss_of_all.item(), abs=1e-6)
+            for gradient, parameter in zip(gradients, network.parameters(), strict=True):
+                torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
     with torch.no_grad():
         alone = SkeletonRecallLoss(**OPTIONS)(network(images[:2]), labels[:2])
     assert results[0]["alone"] == pytest.approx(alone.item(), abs=1e-6)

@@ -14,27 +14,11 @@ from monai.networks import one_hot
 from monai_topoloss._checks import targets as checks
 from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss
 from monai_topoloss.topology import tubed_skeleton
-from tests.images import random_label
+from tests.losses.cases import SHAPES, label_channels, make_case, saved_bytes
 from tests.losses.compiling import graphs_compiled
 from tests.oracles import skeleton_recall as oracle
 
-SHAPES = {2: (20, 24), 3: (12, 14, 10)}
 SMOOTH = 1e-5
-
-
-def make_case(ndim, channels, device, *, batch=2, seed=0, dtype=torch.float32):
-    """Logits and a label map whose classes are patches of a random image."""
-    spatial = SHAPES[ndim]
-    generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(batch, channels, *spatial, generator=generator, dtype=dtype)
-    classes = max(2, channels)
-    labels = [np.resize(random_label("boxes", ndim, seed + i, classes), spatial) for i in range(batch)]
-    label = torch.from_numpy(np.stack(labels))[:, None] % classes
-    return logits.to(device), label.to(device)
-
-
-def label_channels(label, channels):
-    return label.float() if channels == 1 else one_hot(label, channels)
 
 
 def skeleton_channels(label, channels, radius=2):
@@ -244,21 +228,6 @@ def test_memory_layouts(layout, ndim, device):
     assert torch.equal(logits.grad, reference.grad)
     if layout == "channels_last":
         assert logits.grad.stride() == logits.stride()
-
-
-def saved_bytes(loss, logits, target):
-    """Bytes kept for the backward pass, other than the input itself."""
-    total = 0
-
-    def pack(tensor):
-        nonlocal total
-        if tensor.untyped_storage().data_ptr() != logits.untyped_storage().data_ptr():
-            total += tensor.numel() * tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss(logits, target)
-    return total
 
 
 @pytest.mark.parametrize("mode", ["softmax", "sigmoid"])

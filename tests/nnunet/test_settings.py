@@ -9,7 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from monai_topoloss import critical_components, nnunet, tubed_skeleton
+from monai_topoloss import (
+    SkeletonPrecisionLoss,
+    SoftCenterlineDiceLoss,
+    critical_components,
+    nnunet,
+    tubed_skeleton,
+)
 from tests.nnunet.batches import make_batch
 from tests.nnunet.workspace import IGNORE_LABEL, make_trainer
 
@@ -18,7 +24,7 @@ pytest.importorskip("nnunetv2", reason="needs nnunetv2")
 # nnU-Net and what it imports warn on import.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-RECALL, SUPERVOXEL, BOTH = nnunet.TRAINERS
+RECALL, CENTERLINE, PRECISION, SUPERVOXEL, BOTH = nnunet.TRAINERS
 SMOOTH = 1e-5  # nnU-Net's Dice has it, in one process and in several
 MODES = ("labels", "ignore", "regions", "ignore-regions")
 
@@ -226,3 +232,36 @@ def test_what_is_ignored_changes_no_loss_and_gets_no_gradient(mode):
         assert mask.any()
         assert (output.grad[mask.expand_as(output)] == 0).all()
         assert (output.grad[~mask.expand_as(output)] != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "weight", "ours"),
+    [
+        ({"cldice_weight": 0.5, "cldice_iterations": 2}, 0.5, lambda kind: SoftCenterlineDiceLoss(2, **kind)),
+        (
+            {"precision_weight": 2, "precision_thresholds": (0.4, 0.6)},
+            2,
+            lambda kind: SkeletonPrecisionLoss(thresholds=(0.4, 0.6), **kind),
+        ),
+    ],
+)
+def test_terms_that_mind_inventions_obey_their_settings(attributes, weight, ours):
+    trainer, stock = make(RECALL, **{"recall_weight": 0, **attributes})
+    target = make_batch(trainer, "labels", training=True)["target"]
+    outputs = make_outputs(trainer, target)
+    kind = {"softmax": True, "to_onehot_y": True}
+    if "cldice_weight" in attributes:
+        kind |= {"include_background": False, "per_class": True}
+    factors = stock.loss.weight_factors
+    terms = [factor * ours(kind)(*pair) for factor, *pair in zip(factors, outputs, target, strict=True) if factor]
+    expected = stock.loss(outputs, target) + weight * sum(terms)
+    torch.testing.assert_close(trainer.loss(outputs, target), expected)
+    assert [level.shape[1] for level in target] == [1] * 3  # no skeleton, but connected labels
+    stock_target = make_batch(stock, "labels", training=True)["target"]
+    assert sum((level != 0).sum() for level in target[1:]) > sum((level != 0).sum() for level in stock_target[1:])
+
+
+@pytest.mark.parametrize("attribute", ["cldice_weight", "precision_weight"])
+def test_negative_weights_are_named(attribute):
+    with pytest.raises(ValueError, match=f"Expected `{attribute}` to be at least 0, got -1"):
+        make(RECALL, **{attribute: -1})

@@ -13,7 +13,13 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss, nnunet
+from monai_topoloss import (
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SupervoxelLoss,
+    nnunet,
+)
 from tests.nnunet.batches import make_batch
 from tests.nnunet.workspace import IGNORE_LABEL, make_trainer
 
@@ -22,7 +28,7 @@ pytest.importorskip("nnunetv2", reason="needs nnunetv2")
 # nnU-Net and what it imports warn on import.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-RECALL, SUPERVOXEL, BOTH = nnunet.TRAINERS
+RECALL, CENTERLINE, PRECISION, SUPERVOXEL, BOTH = nnunet.TRAINERS
 MODES = ("labels", "ignore", "regions", "ignore-regions")
 
 
@@ -69,6 +75,33 @@ def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
         expected = expected + weight * supervoxel(output, label) if weight else expected
     assert len(target) == 3
     assert [weight > 0 for weight in their_loss.weight_factors] == [True, True, False]
+    torch.testing.assert_close(loss(outputs, target), expected)
+
+
+@pytest.mark.parametrize("name", [CENTERLINE, PRECISION])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_terms_that_mind_inventions_are_added_at_each_output(ndim, mode, name):
+    torch.manual_seed(0)
+    trainer, stock = (make_trainer(each, ndim, mode) for each in (name, import_stock()))
+    loss, their_loss = trainer._build_loss(), stock._build_loss()
+    trainer.loss, trainer.num_epochs = loss, 1
+    target = make_batch(trainer, mode, training=True)["target"]
+    regions = "regions" in mode
+    outputs = [torch.randn(2, trainer.label_manager.num_segmentation_heads, *level.shape[2:]) for level in target]
+    skeletons = 2 if regions else 1
+    expected = their_loss(outputs, [level[:, : level.shape[1] - skeletons] for level in target])
+    for weight, output, level in zip(their_loss.weight_factors, outputs, target, strict=True):
+        label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
+        kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
+        kind["ignore_index"] = ignore_index
+        recall = SkeletonRecallLoss(**kind)(output, (label, level[:, -skeletons:]))
+        if name == CENTERLINE:
+            cldice = SoftCenterlineDiceLoss(10, **kind, include_background=regions, per_class=True)
+            ours = recall + cldice(output, label)
+        else:
+            ours = 2 * recall + 3 * SkeletonPrecisionLoss(**kind)(output, label)
+        expected = expected + weight * ours
     torch.testing.assert_close(loss(outputs, target), expected)
 
 

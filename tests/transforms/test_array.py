@@ -11,11 +11,16 @@ from monai.transforms import Affine, Compose, EnsureChannelFirst, Rotate, Spacin
 from monai.utils import TransformBackends
 from skimage.measure import label as label_components
 
-from monai_topoloss.topology import skeletonize, tubed_skeleton
-from monai_topoloss.transforms import Skeletonize, TubedSkeletonize
+from monai_topoloss.topology import skeletonize, soft_skeleton, tubed_skeleton
+from monai_topoloss.transforms import Skeletonize, SoftSkeletonize, TubedSkeletonize
 from tests.images import random_label
 
-TRANSFORMS = [Skeletonize(), TubedSkeletonize(), TubedSkeletonize(radius=0, per_class=True, ignore_index=3)]
+TRANSFORMS = [
+    Skeletonize(),
+    TubedSkeletonize(),
+    TubedSkeletonize(radius=0, per_class=True, ignore_index=3),
+    SoftSkeletonize(ignore_index=3),
+]
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -34,6 +39,36 @@ def test_a_label_map_is_thinned_as_the_union_of_its_classes(ndim, device):
     assert torch.equal(
         TubedSkeletonize(per_class=True, radius=1)(label)[0], tubed_skeleton(label[0], per_class=True, radius=1)
     )
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_soft_skeletons_are_those_of_each_class(ndim, device):
+    label = torch.from_numpy(random_label("boxes", ndim, 1)).to(device)[None]
+    expected = torch.zeros_like(label)
+    for value in label.unique():
+        expected += value * soft_skeleton(label[0] == value, iterations=2).to(label.dtype)
+    assert torch.equal(SoftSkeletonize(2)(label), expected)
+    channels = torch.cat([label == 1, label > 1])
+    soft = SoftSkeletonize(2)(channels)
+    assert torch.equal(soft, torch.stack([soft_skeleton(channel, iterations=2) for channel in channels]))
+    number = int(label.max()) + 1
+    with_background = SoftSkeletonize(2, num_classes=number)(label)
+    assert with_background.dtype == label.dtype
+    for value in range(number):
+        assert torch.equal(with_background[value] != 0, soft_skeleton(label[0] == value, iterations=2))
+    ignoring = SoftSkeletonize(2, num_classes=number, ignore_index=number - 1)(label)
+    assert torch.equal(ignoring[:-1], with_background[:-1])
+    assert not ignoring[-1].any()
+    assert torch.equal(SoftSkeletonize(2, ignore_index=1)(label), expected * (label != 1))
+
+
+def test_a_soft_skeleton_of_classes_takes_ids_alone():
+    with pytest.raises(ValueError, match="with one channel of class ids for `num_classes`, got 2"):
+        SoftSkeletonize(num_classes=3)(torch.zeros(2, 4, 4))
+    with pytest.raises(ValueError, match="class ids below 3"):
+        SoftSkeletonize(num_classes=3)(torch.full((1, 4, 4), 3))
+    with pytest.raises(ValueError, match="Expected `iterations` to be at least 0"):
+        SoftSkeletonize(iterations=-1)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)

@@ -14,12 +14,18 @@ from monai_topoloss.transforms import (
     CriticalComponentsd,
     Skeletonize,
     Skeletonized,
+    SoftSkeletonize,
+    SoftSkeletonized,
     TubedSkeletonize,
     TubedSkeletonized,
 )
 from tests.images import random_label
 
-PAIRS = [(Skeletonized, Skeletonize), (TubedSkeletonized, TubedSkeletonize)]
+PAIRS = [
+    (Skeletonized, Skeletonize, "skeleton_label"),
+    (TubedSkeletonized, TubedSkeletonize, "skeleton_label"),
+    (SoftSkeletonized, SoftSkeletonize, "soft_skeleton_label"),
+]
 
 
 @pytest.fixture
@@ -27,17 +33,17 @@ def sample():
     return {"image": np.zeros((1, 20, 20)), "label": np.resize(random_label("tubes", 2, 0), (1, 20, 20))}
 
 
-@pytest.mark.parametrize(("dictionary", "array"), PAIRS)
-def test_applies_the_array_transform(dictionary, array, sample):
+@pytest.mark.parametrize(("dictionary", "array", "name"), PAIRS)
+def test_applies_the_array_transform(dictionary, array, name, sample):
     out = dictionary("label")(sample)
-    assert set(out) == {"image", "label", "skeleton_label"}
+    assert set(out) == {"image", "label", name}
     assert set(sample) == {"image", "label"}
-    np.testing.assert_array_equal(out["skeleton_label"], array()(sample["label"]))
+    np.testing.assert_array_equal(out[name], array()(sample["label"]))
     assert out["label"] is sample["label"]
     assert dictionary.backend == array.backend
 
 
-@pytest.mark.parametrize(("dictionary", "array"), PAIRS)
+@pytest.mark.parametrize(("dictionary", "array"), [pair[:2] for pair in PAIRS])
 def test_keys_and_prefix(dictionary, array, sample):
     sample["vessel"] = sample["label"][:, ::-1]
     out = dictionary(["label", "vessel"], prefix="thin_")(sample)
@@ -59,7 +65,7 @@ def make_critical(keys, prefix):
     return CriticalComponentsd(keys, prefix=(prefix, "other_"))
 
 
-@pytest.mark.parametrize("make", [Skeletonized, TubedSkeletonized, make_critical])
+@pytest.mark.parametrize("make", [Skeletonized, SoftSkeletonized, TubedSkeletonized, make_critical])
 def test_names_that_monai_takes_for_metadata(make, sample):
     """`Spacingd` calls ``update`` on all items whose key begins with that of an image and an underscore."""
     with pytest.raises(ValueError, match=r"got 'label_thin_label', which begins with 'label_'.*`Spacingd`.*of 'label'"):
@@ -98,14 +104,14 @@ def test_bad_prefixes(make, error, message):
         make()
 
 
-@pytest.mark.parametrize(("dictionary", "array"), PAIRS)
-def test_missing_keys(dictionary, array, sample):  # noqa: ARG001
+@pytest.mark.parametrize(("dictionary", "array", "name"), PAIRS)
+def test_missing_keys(dictionary, array, name, sample):  # noqa: ARG001
     with pytest.raises(KeyError, match="nothing"):
         dictionary("nothing")(sample)
     assert set(dictionary(["nothing", "label"], allow_missing_keys=True)(sample)) == {
         "image",
         "label",
-        "skeleton_label",
+        name,
     }
 
 
@@ -113,6 +119,9 @@ def test_options_reach_the_array_transform(sample):
     options = {"radius": 1, "per_class": True, "ignore_index": 2, "method": "lee", "backend": "cpu"}
     out = TubedSkeletonized("label", **options)(sample)
     np.testing.assert_array_equal(out["skeleton_label"], TubedSkeletonize(**options)(sample["label"]))
+    options = {"iterations": 1, "num_classes": int(sample["label"].max()) + 1, "ignore_index": 1}
+    out = SoftSkeletonized("label", **options)(sample)
+    np.testing.assert_array_equal(out["soft_skeleton_label"], SoftSkeletonize(**options)(sample["label"]))
     out = Skeletonized("label", method="lee", backend="cpu")(sample)
     np.testing.assert_array_equal(out["skeleton_label"], Skeletonize(method="lee")(sample["label"]))
 
@@ -120,6 +129,7 @@ def test_options_reach_the_array_transform(sample):
 def test_monai_aliases():
     assert tt.TubedSkeletonizeD is tt.TubedSkeletonizeDict is tt.TubedSkeletonized
     assert tt.SkeletonizeD is tt.SkeletonizeDict is tt.Skeletonized
+    assert tt.SoftSkeletonizeD is tt.SoftSkeletonizeDict is tt.SoftSkeletonized
     assert tt.CriticalComponentsD is tt.CriticalComponentsDict is tt.CriticalComponentsd
 
 

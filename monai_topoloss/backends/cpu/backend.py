@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.base import Critical, PartitionErrors
-from monai_topoloss.backends.cpu import betti, components, critical, partitions, skeleton
+from monai_topoloss.backends.cpu import betti, components, critical, partitions, skeleton, soft_skeleton
 from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
 
 
 class CpuBackend:
-    """Implements `monai_topoloss.backends.Backend` with NumPy and numba kernels."""
+    """Implements `Backend` and `SoftBackend` of `monai_topoloss.backends` with NumPy and numba kernels."""
 
     def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:
         """See `Backend.skeletonize`."""
@@ -124,6 +124,26 @@ class CpuBackend:
 
         for_each(compare, range(len(inputs)))
         return PartitionErrors(*(_to_tensor(error, input) for error in errors))
+
+    def soft_skeleton(self, image: Tensor, *, iterations: int) -> Tensor:
+        """See `SoftBackend.soft_skeleton`."""
+        items = _as_volumes(image)
+        result = np.zeros(items.shape, items.dtype)
+        for_each(
+            lambda index: soft_skeleton.soft_skeleton(items[index], result[index], iterations),
+            range(len(items) if items.size else 0),
+        )
+        return _to_tensor(result.reshape(image.shape), image)
+
+    def soft_skeleton_backward(self, image: Tensor, grad: Tensor, *, iterations: int) -> Tensor:
+        """See `SoftBackend.soft_skeleton_backward`."""
+        items, grads = _as_volumes(image), _as_volumes(grad)
+        result = np.empty(items.shape, items.dtype)
+        for_each(
+            lambda index: soft_skeleton.soft_skeleton_backward(items[index], grads[index], result[index], iterations),
+            range(len(items) if items.size else 0),
+        )
+        return _to_tensor(result.reshape(image.shape), image)
 
 
 BACKEND = CpuBackend()

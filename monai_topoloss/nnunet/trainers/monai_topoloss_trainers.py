@@ -2,8 +2,16 @@
 
 from monai_topoloss.nnunet.trainer import (
     nnUNetTrainerSkeletonRecall,
+    nnUNetTrainerSkeletonRecallCenterlineDice,
+    nnUNetTrainerSkeletonRecallPrecision,
     nnUNetTrainerSkeletonRecallSupervoxel,
     nnUNetTrainerSupervoxel,
 )
 
-__all__ = ["nnUNetTrainerSkeletonRecall", "nnUNetTrainerSkeletonRecallSupervoxel", "nnUNetTrainerSupervoxel"]
+__all__ = [
+    "nnUNetTrainerSkeletonRecall",
+    "nnUNetTrainerSkeletonRecallCenterlineDice",
+    "nnUNetTrainerSkeletonRecallPrecision",
+    "nnUNetTrainerSkeletonRecallSupervoxel",
+    "nnUNetTrainerSupervoxel",
+]
