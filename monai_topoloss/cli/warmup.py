@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import METHODS
-from monai_topoloss.backends import Backend, backend_for
+from monai_topoloss.backends import Backend, SoftBackend, backend_for, soft_backend_for
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # others come as one of these
 _FLOATS = (torch.half, torch.float, torch.double)
@@ -59,6 +59,7 @@ def _calls(backend: Backend) -> Iterator[Callable[[], None]]:
     """Yield calls that need all kernels."""
     for shape in ((5, 6), (4, 5, 6)):
         yield partial(_call_with_masks, backend, shape)
+        yield partial(_call_with_probabilities, soft_backend_for(torch.empty(0)), shape)
         for image in _label_maps(shape):
             yield partial(_call_with_labels, backend, image)
 
@@ -73,6 +74,15 @@ def _call_with_masks(backend: Backend, shape: tuple[int, ...]) -> None:
         backend.euler_number(mask, connectivity=connectivity)
     edges = torch.eye(len(shape), dtype=torch.int64).tolist()
     backend.label_affinities(mask[:, None].expand(-1, len(edges), *shape), edges=edges)
+
+
+def _call_with_probabilities(backend: SoftBackend, shape: tuple[int, ...]) -> None:
+    """Call what takes probabilities, or masks of bytes."""
+    mask = _random_ids(shape, 2)
+    backend.soft_skeleton(mask.to(torch.uint8), iterations=1)
+    for image in (mask.float(), mask.double()):
+        backend.soft_skeleton(image, iterations=1)
+        backend.soft_skeleton_backward(image, image, iterations=1)
 
 
 def _call_with_labels(backend: Backend, image: Tensor) -> None:

@@ -41,6 +41,10 @@ BROAD_USE = """
 
     for shape in ((9, 70), (1, 1), (6, 7, 65), (1, 8, 9), (5, 6, 1)):
         ndim = len(shape)
+        topo.soft_skeleton(rng.random(shape) < 0.5, iterations=2)
+        for dtype in (torch.float16, torch.float32, torch.float64):
+            share = torch.rand(shape, dtype=dtype, requires_grad=True)
+            topo.soft_skeleton(share, iterations=2).sum().backward()
         for image in images(shape):
             other = image.flip(0) if isinstance(image, torch.Tensor) else image[::-1]
             for method in ("lee", "lee_skimage") + ("zhang",) * (ndim == 2):
