@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from monai.losses import DiceCELoss
+from monai.losses import DiceCELoss, SoftclDiceLoss
 from monai.transforms import RandAdjustContrastd, RandScaleIntensityd
 from PIL import Image
 from scipy import ndimage, stats
 from skimage import metrics
 
-from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss import NeighborPenalty, SkeletonPrecisionLoss, SkeletonRecallLoss, SupervoxelLoss
 from monai_topoloss.datasets import synthetic_vessels
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "segmentation"
@@ -160,10 +160,14 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     found = run.loss(logits, (label, skeleton) if run.uses_skeleton else label)
     get = run.parser.get_parsed_content
     lambda_ce = {"dice_ce_0.5": 0.5, "dice_ce_0.02": 0.02}.get(arm, 1)
-    expected = DiceCELoss(softmax=True, to_onehot_y=True, lambda_ce=lambda_ce)(logits, label)
-    if arm == "soft_cldice":
-        assert found > expected + 0.1
-        return
+    dice_ce = DiceCELoss(softmax=True, to_onehot_y=True, lambda_ce=lambda_ce)
+    expected = (NeighborPenalty(dice_ce) if "penalty" in arm else dice_ce)(logits, label)
+    if "cldice" in arm:
+        cldice = SoftclDiceLoss(get("iterations"), include_background=False, softmax=True, to_onehot_y=True)
+        expected = expected + get("lambda_cldice") * cldice(logits, label)
+    if "precision" in arm:
+        precision = SkeletonPrecisionLoss(softmax=True, to_onehot_y=True, thresholds=get("thresholds"))
+        expected = expected + get("lambda_precision") * precision(logits, label)
     if "recall" in arm:
         recall = SkeletonRecallLoss(softmax=True, to_onehot_y=True)(logits, (label, skeleton))
         expected = expected + get("lambda_recall") * recall

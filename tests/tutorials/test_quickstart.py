@@ -22,12 +22,13 @@ def test_quickstart_runs(data, tmp_path, monkeypatch, capsys, request):
     printed = capsys.readouterr().out
     table = (tmp_path / "table.txt").read_text()
     assert table in printed
-    header, plain, recall, supervoxel, label = table.rstrip().split("\n")
+    header, plain, recall, both, supervoxel, label = table.rstrip().split("\n")
     assert header.split() == ["Dice", "clDice", "components", "|error|", "splits", "merges", "seconds"]
     assert plain.startswith("Dice + CE ")
-    assert recall.startswith("Dice + CE + Skeleton Recall")
+    assert recall.startswith("Dice + CE + Skeleton Recall  ")
+    assert both.startswith("Dice + CE + Skeleton Recall + soft clDice ")
     assert supervoxel.startswith("Dice + CE, then supervoxel")
-    for row in (plain, recall, supervoxel):
+    for row in (plain, recall, both, supervoxel):
         dice, centerline_dice, components, _, splits, merges, _ = (float(x) for x in row.split()[-7:])
         assert 0 <= dice <= 1
         assert 0 <= centerline_dice <= 1
