@@ -11,11 +11,18 @@ from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.networks.nets import DynUNet
 from skimage.measure import label as label_components
 
-from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonDeepSupervisionLoss, SkeletonRecallLoss
+from monai_topoloss.losses import (
+    DiceCESkeletonRecallLoss,
+    SkeletonDeepSupervisionLoss,
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SumLoss,
+)
 from monai_topoloss.losses.deep_supervision import downsample_skeleton, downsample_target
 from monai_topoloss.topology import tubed_skeleton
 from tests.images import random_label
-from tests.losses.test_skeleton_recall import label_channels, make_case
+from tests.losses.cases import label_channels, make_case
 
 OPTIONS = {"softmax": True, "to_onehot_y": True}
 
@@ -63,6 +70,25 @@ def test_labels_are_resampled_as_monai_does_where_there_is_no_skeleton(dtype, nd
         low, skeleton = downsample_target(label, torch.zeros_like(label), size, exclusive=True)
         assert torch.equal(low, F.interpolate(label.float(), size=size, mode="nearest-exact").to(dtype))
         assert low.dtype == skeleton.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SkeletonPrecisionLoss(**OPTIONS),
+        DiceCESkeletonRecallLoss(**OPTIONS, lambda_cldice=1, lambda_precision=1),
+        SumLoss([SoftCenterlineDiceLoss(**OPTIONS), SkeletonRecallLoss(**OPTIONS)]),
+    ],
+    ids=["precision", "all terms", "sum"],
+)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_losses_that_mind_inventions_see_connected_labels(loss, ndim, device):
+    logits, label = make_case(ndim, 3, device)
+    low = logits[(slice(None), slice(None), *[slice(None, None, 2)] * ndim)]
+    skeleton = loss.tubed_skeleton(label, 3)
+    expected = loss(logits, (label, skeleton))
+    expected = expected + 0.5 * loss(low, downsample_target(label, skeleton, low.shape[2:], exclusive=True))
+    torch.testing.assert_close(SkeletonDeepSupervisionLoss(loss)([logits, low], label), expected)
 
 
 def test_large_class_ids_survive(device):
