@@ -137,6 +137,27 @@ def test_locks_are_taken_in_their_order(locks):
     assert done == ["both", "fork"]
 
 
+class Recorder:
+    """A lock that writes down what becomes of it."""
+
+    def __init__(self, name, record):
+        self.name, self.record = name, record
+
+    def acquire(self):
+        self.record.append(f"take {self.name}")
+
+    def release(self):
+        self.record.append(f"give {self.name}")
+
+
+def test_locks_are_given_back_in_the_opposite_order(monkeypatch):
+    record = []
+    monkeypatch.setattr(fork, "_guarded", [Recorder("first", record), Recorder("second", record)])
+    fork._acquire()
+    fork._release()
+    assert record == ["take first", "take second", "give second", "give first"]
+
+
 def test_a_lock_that_is_added_meanwhile_is_held_too(locks):
     late = threading.RLock()
     locks[0].acquire()
