@@ -137,6 +137,13 @@ def test_a_perfect_prediction_gives_zero(device):
     assert SkeletonPrecisionLoss(**BOTH)(-logits, label).item() > 0.5
 
 
+def test_probabilities_at_the_threshold_are_not_above_it(device):
+    logits = torch.zeros(1, 1, 8, 8, device=device)
+    label = torch.zeros_like(logits)
+    assert SkeletonPrecisionLoss(sigmoid=True, thresholds=[0.5])(logits, label).item() == 0
+    assert SkeletonPrecisionLoss(sigmoid=True, thresholds=[0.499], method="lee")(logits, label).item() > 0.99
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_the_loss_lies_in_zero_to_one(seed):
     logits, label = make_case(2, 3, "cpu", seed=seed)
