@@ -50,8 +50,10 @@ def main() -> None:
 
 def prepare(args: argparse.Namespace, arms: list[str]) -> tuple[list[Run], list[dict[str, Any]]]:
     """Train each arm a little, so that its mistakes are not those of chance, and switch everything on."""
-    dataset = make_training_set(args.data, args.root, read_arm(ARMS[0], config=args.config), args.cases)
-    runs = [Run(read_arm(arm, config=args.config), 0, dataset, torch.device(args.device)) for arm in arms]
+    dataset = make_training_set(args.data, args.root, read_arm(ARMS[0], config=args.config, name=args.data), args.cases)
+    runs = [
+        Run(read_arm(arm, config=args.config, name=args.data), 0, dataset, torch.device(args.device)) for arm in arms
+    ]
     for run in runs:
         run.set_weights(run.epochs)
     dataset.transform.set_random_state(0)  # the same patches for each process that measures memory

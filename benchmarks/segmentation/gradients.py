@@ -27,7 +27,7 @@ REGIONS = ("splits", "merges", "other wrong", "right")
 def main() -> None:
     """Write results/DATA_gradients.csv."""
     args = parse_arguments()
-    parser = read_arm(ARMS[0], config=args.config)
+    parser = read_arm(ARMS[0], config=args.config, name=args.data)
     dataset = make_training_set(args.data, args.root, parser)
     dataset.transform.set_random_state(args.seed)
     run = Run(parser, args.seed, dataset, torch.device("cpu"))

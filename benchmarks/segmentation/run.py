@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import data
+import numpy as np
 import torch
 import yaml
 from monai.bundle import ConfigParser
+from numpy.typing import NDArray
 from PIL import Image
 from train import ARMS, Run, evaluate, make_parser, make_training_set, read_arm
 
@@ -38,7 +40,7 @@ def main() -> None:
         for arm in args.arms:
             name = ",".join([arm, *args.set])
             folder, work = args.results / args.data / name, args.work / args.data / name
-            parser = read_arm(arm, overrides, args.config)
+            parser = read_arm(arm, overrides, args.config, args.data)
             configuration = describe(parser, args.cases, args.device)
             claim(folder, configuration)
             claim(work, configuration)
@@ -84,7 +86,11 @@ def write(path: Path, masks: Path, rows: list[dict[str, object]]) -> None:
     """Write a CSV file, and a folder of predictions."""
     masks.mkdir(parents=True, exist_ok=True)
     for row in rows:
-        Image.fromarray(row.pop("mask").T * 255).save(masks / f"{row['case']}.png")  # type: ignore[attr-defined]
+        mask: NDArray[np.uint8] = row.pop("mask")  # type: ignore[assignment]
+        if mask.ndim == 2:
+            Image.fromarray(mask.T * 255).save(masks / f"{row['case']}.png")
+        else:
+            np.savez_compressed(masks / f"{row['case']}.npz", mask=mask)
     with path.with_suffix(".part").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -37,7 +37,7 @@ ARMS = (
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Make a command line with what the scripts have in common."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar and chase_db1")
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds topomortar, chase_db1 and so on")
     parser.add_argument("--data", choices=data.DATA_SETS, default=data.DATA_SETS[0])
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--work", type=Path, default=Path("segmentation_work"), help="checkpoints and predictions")
@@ -49,11 +49,16 @@ def stem(name: str, section: str) -> str:
     return name if section == "test" else f"{name}_{section}"
 
 
-def read_arm(arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None) -> ConfigParser:
-    """Read the configuration of an arm, and change settings by a file and by hand."""
+def read_arm(
+    arm: str, overrides: dict[str, Any] | None = None, config: Path | None = None, name: str = data.DATA_SETS[0]
+) -> ConfigParser:
+    """Read the configuration of an arm, and change settings for a data set, by a file and by hand."""
     parser = ConfigParser()
     parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
-    changes = {**({} if config is None else ConfigParser.load_config_file(config)), **(overrides or {})}
+    changes: dict[str, Any] = {}
+    for path in (HERE / "volumes.yaml" if name in data.VOLUMES else None, config):
+        changes |= {} if path is None else ConfigParser.load_config_file(path)
+    changes |= overrides or {}
     if unknown := sorted(changes.keys() - parser.get().keys()):
         raise ValueError(f"{arm} has no setting {', '.join(unknown)}.")
     parser.update(changes)
@@ -69,7 +74,10 @@ class Run:
         self.device = device
         self.dataset = dataset
         set_determinism(seed)
-        parser["network"] = parser.get_parsed_content("network").to(device, memory_format=torch.channels_last)
+        network = parser.get_parsed_content("network")
+        is_2d = len(parser.get_parsed_content("patch_size")) == 2
+        self.memory_format = torch.channels_last if is_2d else torch.channels_last_3d
+        parser["network"] = network.to(device, memory_format=self.memory_format)
         self.network: torch.nn.Module = parser["network"]
         self.loss = parser.get_parsed_content("loss")
         self.optimizer = parser.get_parsed_content("optimizer")
@@ -114,7 +122,7 @@ class Run:
     def step(self, batch: dict[str, Tensor]) -> float:
         """Take a step, and return the loss."""
         image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "skeleton_label"))
-        image = image.contiguous(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=self.memory_format)
         self.optimizer.zero_grad(set_to_none=True)
         value = self.loss(self.network(image), (label, skeleton) if self.uses_skeleton else label)
         value.backward()
@@ -141,7 +149,7 @@ class Run:
 
 def make_training_set(name: str, root: Path, parser: ConfigParser, cases: int | None = None) -> CacheDataset:
     """Make the training set of a data set; skeletons are made once."""
-    transform = data.augment(parser.get_parsed_content("patch_size"))
+    transform = data.augment(name, parser.get_parsed_content("patch_size"))
     return CacheDataset(data.list_cases(name, root, "training")[:cases], transform, progress=False)
 
 
@@ -152,7 +160,7 @@ def evaluate(run: Run, name: str, root: Path, section: str, cases: int | None = 
     inferer = SlidingWindowInferer(run.parser.get_parsed_content("patch_size"), sw_batch_size=4, overlap=0.25)
     rows = []
     for case in data.list_cases(name, root, section)[:cases]:
-        item = data.load()(case)
+        item = data.load(name)(case)
         logits = inferer(item["image"].as_tensor()[None].to(run.device), run.network)
         mask = logits.argmax(dim=1, keepdim=True).cpu()
         rows.append({"case": case["case"], "group": case["group"], **measure(mask, item["label"].as_tensor()[None])})
@@ -161,7 +169,7 @@ def evaluate(run: Run, name: str, root: Path, section: str, cases: int | None = 
 
 
 def measure(mask: Tensor, label: Tensor) -> dict[str, float]:
-    """Measure a mask ``(1, 1, H, W)`` against its label."""
+    """Measure a mask ``(1, 1, *spatial)`` against its label."""
     values = {
         "dice": DiceMetric()(mask, label),
         "cldice": compute_centerline_dice(mask, label),

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -128,7 +129,7 @@ def test_seeds_decide(make_run):
 
 
 def test_image_label_and_skeleton_are_turned_together(code, root):
-    transform = code["data"].augment([32, 32])
+    transform = code["data"].augment("topomortar", [32, 32])
     transform.transforms = [
         each for each in transform.transforms if not isinstance(each, (RandAdjustContrastd, RandScaleIntensityd))
     ]
@@ -148,6 +149,42 @@ def test_patches_are_those_of_the_image_label_and_skeleton(make_run):
         assert set(batch["label"].unique().tolist()) <= {0, 1}
         assert ((batch["skeleton_label"] == 0) | (batch["skeleton_label"] == batch["label"])).all()
         assert batch["skeleton_label"].any()
+
+
+@pytest.mark.parametrize("name", ["trees_3d", "vesselexpress_patch"])
+def test_volumes_are_trained_on_and_measured(code, name, tmp_path, monkeypatch, request):
+    root = request.getfixturevalue("real_data") if name == "vesselexpress_patch" else tmp_path
+    config = tmp_path / "small.yaml"
+    config.write_text(
+        yaml.safe_dump({"steps": 2, "steps_per_epoch": 1, "patch_size": [16] * 3, "channels": [4, 4, 4, 4]})
+    )
+    arguments = ["--root", root, "--data", name, "--arms", "dice_ce", "recall_cldice", "--seeds", "0", "--cases", "1"]
+    arguments += ["--results", tmp_path / "results", "--work", tmp_path / "work", "--config", config, "--device", "cpu"]
+    command(code["run"], monkeypatch, *arguments)
+    for arm in ("dice_ce", "recall_cldice"):
+        rows = (tmp_path / "results" / name / arm / "0_test.csv").read_text().splitlines()
+        assert len(rows) == 2
+        (path,) = (tmp_path / "work" / name / arm / "0_test").glob("*.npz")
+        assert set(np.unique(np.load(path)["mask"])) <= {0, 1}
+    command(code["report"], monkeypatch, "--results", tmp_path / "results")
+    assert "Dice + CE + Skeleton Recall + soft clDice" in (tmp_path / "results" / f"{name}.md").read_text()
+
+
+def test_sections_of_a_volume_do_not_overlap(code, real_data):
+    cases = {
+        section: code["data"].list_cases("vesselexpress_patch", real_data, section)
+        for section in ("training", "validation", "test")
+    }
+    shapes = {section: [case["label"].shape for case in each] for section, each in cases.items()}
+    assert shapes == {
+        "training": [(1, 100, 100, 50)],
+        "validation": [(1, 100, 100, 15)],
+        "test": [(1, 50, 50, 35)] * 4,
+    }
+    (path,) = (real_data / "vesselexpress_patch" / "labels").iterdir()
+    whole = np.asarray(nibabel.load(path).dataobj)
+    assert sum(case["label"].sum() for each in cases.values() for case in each) == whole.sum()
+    np.testing.assert_array_equal(cases["test"][1]["label"][0], whole[:50, 50:, 65:])
 
 
 @pytest.mark.parametrize("arm", ARMS)
