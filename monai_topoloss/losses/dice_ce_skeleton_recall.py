@@ -68,6 +68,7 @@ class DiceCESkeletonRecallLoss(_Loss):
         label_smoothing: of the cross entropy with ``softmax``.
         radius: of the tubes in voxels, where the skeleton is computed here.
         iter_: how often soft clDice erodes; half the width of the thickest structures in voxels, or more.
+        beta: how much recall weighs beside precision in soft clDice.
         thresholds: of the probabilities whose skeletons the precision takes.
         ignore_index: a label of voxels that do not count. Means are over the others, and 0 if there are none.
         backend: where skeletons are computed, ``"auto"`` follows the label.
@@ -109,6 +110,7 @@ class DiceCESkeletonRecallLoss(_Loss):
         lambda_precision: float = 0.0,
         radius: int = RADIUS,
         iter_: int = ITERATIONS,
+        beta: float = 1.0,
         thresholds: Sequence[float] = THRESHOLDS,
         ignore_index: int | None = None,
         backend: str = "auto",
@@ -135,7 +137,7 @@ class DiceCESkeletonRecallLoss(_Loss):
         of_skeletons: dict[str, Any] = {"smooth_nr": smooth_nr, "smooth_dr": smooth_dr, "backend": backend}
         self.skeleton_recall = SkeletonRecallLoss(**shared, **of_skeletons, radius=radius)
         self.skeleton_precision = SkeletonPrecisionLoss(**shared, **of_skeletons, thresholds=thresholds)
-        self.centerline_dice = SoftCenterlineDiceLoss(iter_, **shared, per_class=True)
+        self.centerline_dice = SoftCenterlineDiceLoss(iter_, **shared, beta=beta, per_class=True)
         if class_weight is not None and len(class_weight) > 1:  # as in MONAI's Dice
             counted = class_weight[self.skeleton_recall.first_class(len(class_weight)) :]
             for term in (self.skeleton_recall, self.skeleton_precision, self.centerline_dice):

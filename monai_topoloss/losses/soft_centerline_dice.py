@@ -27,13 +27,14 @@ class SoftCenterlineDiceLoss(ClassLoss):
 
     .. math::
 
-        L = 1 - \frac{2 P R}{P + R + s}, \qquad
+        L = 1 - \frac{(1 + \beta^2) P R}{\beta^2 P + R + s}, \qquad
         P = \frac{\sum_v \sigma(p)_v y_v + s_{nr}}{\sum_v \sigma(p)_v + s_{dr}}, \qquad
         R = \frac{\sum_v \sigma(y)_v p_v + s_{nr}}{\sum_v \sigma(y)_v + s_{dr}}
 
     with the predicted probabilities :math:`p`, the label :math:`y` and the soft skeleton :math:`\sigma`, see
-    `monai_topoloss.topology.soft_skeleton`. Sums run over the voxels and classes of each sample. Like its authors, add
-    it to Dice or cross entropy.
+    `monai_topoloss.topology.soft_skeleton`. Sums run over the voxels and classes of each sample. With the published
+    :math:`\beta = 1` it is the harmonic mean of precision and recall. As its authors do, add it to Dice or cross
+    entropy. The first ten arguments are MONAI's, in its order.
 
     Args:
         iter_: how often the soft skeleton erodes; half the width of the thickest structures in voxels, or more.
@@ -45,18 +46,20 @@ class SoftCenterlineDiceLoss(ClassLoss):
         sigmoid: apply a sigmoid to ``input``.
         softmax: apply a softmax to ``input``.
         other_act: another activation that gives probabilities, called with ``input``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``, over samples, and classes with ``per_class``.
         weight: with ``per_class``, one number, or one for each class that counts; multiplies the class's loss.
+        beta: how much recall weighs beside precision: with less than 1, inventions count more than what is missed. That
+            goes with Skeleton Recall, which minds the latter.
         per_class: take the sums of each class on its own, so that a small one counts as much as a large one.
         batch: sum over the batch before dividing, and over all processes as `SkeletonRecallLoss` does.
         ignore_index: a label of voxels that do not count: background in prediction and label, without a gradient.
         skeleton_in_target: the target is a pair of the label and its soft skeleton, which `SoftSkeletonized` makes with
             the same ``iter_``. By default the second of a pair is left alone, as it may be another loss's skeleton.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"``, over samples, and classes with ``per_class``.
 
     Raises:
         TypeError: if ``other_act`` is not callable, or ``iter_`` or ``ignore_index`` no int.
-        ValueError: for more than one activation, negative ``iter_``, ``smooth_nr`` or weights, weights without
-            ``per_class``, or if ``smooth_dr`` or ``smooth`` is not positive.
+        ValueError: for more than one activation, negative ``iter_``, ``smooth_nr``, ``beta`` or weights, weights
+            without ``per_class``, or if ``smooth_dr`` or ``smooth`` is not positive.
 
     Example:
         >>> import torch
@@ -79,12 +82,13 @@ class SoftCenterlineDiceLoss(ClassLoss):
         sigmoid: bool = False,
         softmax: bool = False,
         other_act: Activation | None = None,
+        reduction: LossReduction | str = LossReduction.MEAN,
         weight: Sequence[float] | float | Tensor | None = None,
+        beta: float = 1.0,
         per_class: bool = False,
         batch: bool = False,
         ignore_index: int | None = None,
         skeleton_in_target: bool = False,
-        reduction: LossReduction | str = LossReduction.MEAN,
     ) -> None:
         super().__init__(
             include_background=include_background,
@@ -102,6 +106,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
         self.smooth_nr = check_weight("smooth_nr", smooth_nr)
         self.smooth_dr = check_positive("smooth_dr", smooth_dr)
         self.smooth = check_positive("smooth", smooth)
+        self.beta = check_weight("beta", beta)
         check_weight_per_class(weight, per_class=per_class)
         self.per_class = per_class
         self.skeleton_in_target = skeleton_in_target
@@ -141,7 +146,8 @@ class SoftCenterlineDiceLoss(ClassLoss):
         predicted = soft_skeleton(p, iterations=self.iter, spatial_dims=spatial_dims)
         precision = self._share(torch.where(y, predicted, 0), predicted)
         recall = self._share(torch.where(skeleton, p, 0), skeleton.to(p.dtype))
-        loss = 1 - 2 * precision * recall / (precision + recall + self.smooth)
+        square = self.beta**2
+        loss = 1 - (1 + square) * precision * recall / (square * precision + recall + self.smooth)
         if not self.per_class and self.reduction == LossReduction.NONE:
             return loss[:, 0]
         return self.reduce(loss, spatial_dims)

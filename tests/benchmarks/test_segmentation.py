@@ -17,7 +17,13 @@ from PIL import Image
 from scipy import ndimage, stats
 from skimage import metrics
 
-from monai_topoloss import NeighborPenalty, SkeletonPrecisionLoss, SkeletonRecallLoss, SupervoxelLoss
+from monai_topoloss import (
+    NeighborPenalty,
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SupervoxelLoss,
+)
 from monai_topoloss.datasets import synthetic_vessels
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "segmentation"
@@ -201,6 +207,10 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     expected = (NeighborPenalty(dice_ce) if "penalty" in arm else dice_ce)(logits, label)
     if "cldice" in arm:
         cldice = SoftclDiceLoss(get("iterations"), include_background=False, softmax=True, to_onehot_y=True)
+        if arm == "recall_cldice_beta":
+            cldice = SoftCenterlineDiceLoss(
+                get("iterations"), include_background=False, softmax=True, to_onehot_y=True, beta=0.5
+            )
         expected = expected + get("lambda_cldice") * cldice(logits, label)
     if "precision" in arm:
         precision = SkeletonPrecisionLoss(softmax=True, to_onehot_y=True, thresholds=get("thresholds"))

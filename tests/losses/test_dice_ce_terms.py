@@ -32,14 +32,16 @@ def test_terms_are_those_of_the_losses(ndim, mode, options, device):
         target[..., 4:9, 2:7] = 255
     logits.requires_grad_()
     base = DiceCESkeletonRecallLoss(**mode, **options)
-    more = DiceCESkeletonRecallLoss(**mode, **options, lambda_cldice=0.5, lambda_precision=2, iter_=4, thresholds=THREE)
+    more = DiceCESkeletonRecallLoss(
+        **mode, **options, lambda_cldice=0.5, lambda_precision=2, iter_=4, beta=0.7, thresholds=THREE
+    )
     first = base.skeleton_recall.first_class(3)
     shared = {**mode, **options, "include_background": first == 0}
     if "weight" in options:
         shared["weight"] = options["weight"][first:]
     if "to_onehot_y" in mode:
         shared["include_background"] = False
-    cldice = SoftCenterlineDiceLoss(4, per_class=True, **shared)
+    cldice = SoftCenterlineDiceLoss(4, beta=0.7, per_class=True, **shared)
     precision = SkeletonPrecisionLoss(thresholds=THREE, **shared)
     value, expected = more(logits, target), base(logits, target) + 0.5 * cldice(logits, target)
     expected = expected + 2 * precision(logits, target)

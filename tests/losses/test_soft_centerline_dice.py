@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -51,6 +53,13 @@ def test_values_and_gradients_are_monais(ndim, iter_, include_background, option
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)
 
 
+def test_arguments_are_monais_in_its_order():
+    ours, theirs = (
+        list(inspect.signature(loss.__init__).parameters.values()) for loss in (SoftCenterlineDiceLoss, SoftclDiceLoss)
+    )
+    assert [(each.name, each.default) for each in ours[: len(theirs)]] == [(each.name, each.default) for each in theirs]
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_one_channel_is_monais(ndim, device):
     logits, label = make_case(ndim, 1, device)
@@ -77,6 +86,19 @@ def test_sums_of_classes_and_batches_equal_the_definition(ndim, per_class, batch
     else:
         expected = expected.reshape(1 if batch else 2)
     torch.testing.assert_close(loss(logits, label), expected)
+
+
+@pytest.mark.parametrize("beta", [0, 0.5, 2])
+def test_beta_weighs_recall_beside_precision(beta, device):
+    logits, label = make_case(2, 2, device)
+    loss = SoftCenterlineDiceLoss(**BOTH, include_background=False, beta=beta, smooth=1e-8)
+    p, y = logits.softmax(1)[:, 1], label[:, 0] > 0
+    precision, recall = (
+        ((skeleton * other).sum((1, 2)) + 1) / (skeleton.sum((1, 2)) + 1)
+        for skeleton, other in ((soft_skeleton(p, spatial_dims=2), y), (soft_skeleton(y, spatial_dims=2), p))
+    )
+    mean = 1 / ((1 / precision + beta**2 / recall) / (1 + beta**2))  # weighted and harmonic
+    torch.testing.assert_close(loss(logits, label), 1 - mean.mean())
 
 
 def test_weight_multiplies_the_loss_of_each_class(device):
@@ -223,6 +245,7 @@ def test_torch_compile_breaks_the_graph_once():
         ({"smooth_dr": 0}, ValueError, "Expected `smooth_dr` to be above 0, got 0"),
         ({"weight": 2.0}, ValueError, "Expected `per_class=True` with `weight`, got False"),
         ({"weight": [-1.0], "per_class": True}, ValueError, "Expected `weight` to be finite and at least 0"),
+        ({"beta": -1}, ValueError, "Expected `beta` to be at least 0, got -1"),
         ({"smooth_nr": -1}, ValueError, "Expected `smooth_nr` to be at least 0, got -1"),
         ({"smooth": float("inf")}, ValueError, "Expected `smooth` to be finite, got inf"),
         ({"sigmoid": True, "softmax": True}, ValueError, "at most one of `sigmoid`, `softmax` and `other_act`"),
