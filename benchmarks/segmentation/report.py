@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from train import ARMS, HERE, read_arm, stem
+from train import ARMS, HERE, RIVALS, read_arm, stem
 
 # title, whether more is better (1) or less (-1), digits
 METRICS = {
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--section", choices=data.SECTIONS, default=data.SECTIONS[-1])
     args = parser.parse_args()
     for name in data.DATA_SETS:
-        tables = {arm: read(args.results / name / arm, args.section) for arm in ARMS}
+        tables = {arm: read(args.results / name / arm, args.section) for arm in (*ARMS, *RIVALS)}
         tables = {arm: table for arm, table in tables.items() if table}
         if BASELINE not in tables:
             continue

@@ -25,7 +25,7 @@ import yaml
 from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from PIL import Image
-from train import ARMS, Run, evaluate, make_parser, make_training_set, read_arm
+from train import ARMS, RIVALS, Run, evaluate, make_parser, make_training_set, read_arm
 
 COLUMNS = ("case", "group", "dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")
 
@@ -102,7 +102,7 @@ def write(path: Path, masks: Path, rows: list[dict[str, object]]) -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, *RIVALS], default=ARMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--sections", nargs="+", choices=data.SECTIONS, default=list(data.SECTIONS[1:]))
     parser.add_argument("--config", type=Path, help="file that overrides the configuration, as full.yaml for a GPU")

@@ -32,6 +32,7 @@ ARMS = (
     "recall_cldice_beta", "recall_cldice_precision", "recall_precision", "penalty", "recall_precision_penalty",
     "supervoxel_0.5", "supervoxel_0.8", "supervoxel_strong", "supervoxel_added", "recall_supervoxel",
 )  # fmt: skip
+RIVALS = ("betti_matching", "topograph")  # of other packages, which have to be installed
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -54,7 +55,8 @@ def read_arm(
 ) -> ConfigParser:
     """Read the configuration of an arm, and change settings for a data set, by a file and by hand."""
     parser = ConfigParser()
-    parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
+    folder = HERE / ("rivals" if arm in RIVALS else "arms")
+    parser.read_config([str(HERE / "common.yaml"), str(folder / f"{arm}.yaml")])
     changes: dict[str, Any] = {}
     for path in (HERE / "volumes.yaml" if name in data.VOLUMES else None, config):
         changes |= {} if path is None else ConfigParser.load_config_file(path)

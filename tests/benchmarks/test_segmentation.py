@@ -228,6 +228,19 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("arm", ["betti_matching", "topograph"])
+def test_rivals_are_added_to_dice_and_cross_entropy(make_run, arm):
+    pytest.importorskip("topolosses")
+    run = make_run(arm)
+    batch = next(iter(run.load_epoch()))
+    logits = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    plain = DiceCELoss(softmax=True, to_onehot_y=True)(logits, batch["label"])
+    added = run.loss(logits, batch["label"]) - plain
+    assert added > 0
+    (gradient,) = torch.autograd.grad(added, logits)
+    assert gradient.any()
+
+
 @pytest.mark.parametrize("arm", ["dice_ce_0.02", "supervoxel_0.5", "supervoxel_strong", "supervoxel_added"])
 def test_scheduled_losses_start_later(make_run, arm):
     run = make_run(arm)
@@ -346,7 +359,7 @@ def test_committed_runs_have_the_configuration_of_today(code):
     results = FOLDER / "results"
     folders = sorted({path.parent for path in results.glob("*/*/*.csv")})
     arms = {folder.name.split(",")[0] for folder in folders}
-    assert {"dice_ce", "soft_cldice", "recall_1", "recall_cldice"} <= arms <= set(ARMS)
+    assert {"dice_ce", "soft_cldice", "recall_1", "recall_cldice"} <= arms <= {*ARMS, *code["train"].RIVALS}
     for folder in folders:
         assert (folder / "config.yaml").is_file()
         arm, *overrides = folder.name.split(",")
