@@ -21,6 +21,7 @@ from monai_topoloss.losses import (
     SoftCenterlineDiceLoss,
     SupervoxelLoss,
 )
+from monai_topoloss.losses.dice_ce_skeleton_recall import CLDICE_BETA, CLDICE_ITERATIONS
 from monai_topoloss.losses.skeleton_precision import THRESHOLDS
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
@@ -50,7 +51,8 @@ class TopologyTrainerMixin:
     recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
     skeleton_radius = RADIUS  # of the tubes, in voxels
     cldice_weight = 0.0  # of soft clDice; 0 for none
-    cldice_iterations = 10  # how often it erodes: half the width of the thickest structures in voxels, or more
+    cldice_iterations = CLDICE_ITERATIONS  # how often it erodes: half the width of the thickest structures, or more
+    cldice_beta = CLDICE_BETA  # how much recall weighs in it beside precision
     precision_weight = 0.0  # of the skeleton precision; 0 for none
     precision_thresholds = THRESHOLDS  # of the probabilities whose skeletons it takes
     full_resolution_only = False  # True: train the first output alone, as the released Skeleton Recall does in effect
@@ -73,7 +75,7 @@ class TopologyTrainerMixin:
         return result
 
     def _check_settings(self: Any) -> None:
-        for name in ("recall_weight", "cldice_weight", "precision_weight"):
+        for name in ("recall_weight", "cldice_weight", "cldice_beta", "precision_weight"):
             check_weight(name, getattr(self, name))
         check_int("skeleton_radius", self.skeleton_radius, minimum=0)
         for name in ("supervoxel_alpha", "supervoxel_beta", "supervoxel_start"):
@@ -95,7 +97,11 @@ class TopologyTrainerMixin:
         others: list[tuple[float, torch.nn.Module]] = []
         if self.cldice_weight:
             cldice = SoftCenterlineDiceLoss(
-                self.cldice_iterations, include_background=bool(regions), per_class=True, **options
+                self.cldice_iterations,
+                include_background=bool(regions),
+                beta=self.cldice_beta,
+                per_class=True,
+                **options,
             )
             others.append((self.cldice_weight, cldice))
         if self.precision_weight:
@@ -188,7 +194,7 @@ class nnUNetTrainerSkeletonRecallCenterlineDice(TopologyTrainerMixin, nnUNetTrai
     """Dice + cross entropy + Skeleton Recall + soft clDice."""
 
     recall_weight = 1.0
-    cldice_weight = 1.0
+    cldice_weight = 2.0
 
 
 class nnUNetTrainerSkeletonRecallPrecision(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801

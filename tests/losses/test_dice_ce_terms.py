@@ -56,7 +56,7 @@ def test_a_term_alone(name, device):
     options = {"softmax": True, "to_onehot_y": True}
     loss = DiceCESkeletonRecallLoss(**options, lambda_dice=0, lambda_ce=0, lambda_recall=0, **{name: 3})
     alone = {
-        "lambda_cldice": SoftCenterlineDiceLoss(**options, include_background=False),
+        "lambda_cldice": SoftCenterlineDiceLoss(10, **options, include_background=False, beta=0.5),
         "lambda_precision": SkeletonPrecisionLoss(**options),
     }[name]
     torch.testing.assert_close(loss(logits, label), 3 * alone(logits, label))

@@ -237,7 +237,11 @@ def test_what_is_ignored_changes_no_loss_and_gets_no_gradient(mode):
 @pytest.mark.parametrize(
     ("attributes", "weight", "ours"),
     [
-        ({"cldice_weight": 0.5, "cldice_iterations": 2}, 0.5, lambda kind: SoftCenterlineDiceLoss(2, **kind)),
+        (
+            {"cldice_weight": 0.5, "cldice_iterations": 2, "cldice_beta": 0.8},
+            0.5,
+            lambda kind: SoftCenterlineDiceLoss(2, beta=0.8, **kind),
+        ),
         (
             {"precision_weight": 2, "precision_thresholds": (0.4, 0.6)},
             2,
@@ -262,7 +266,7 @@ def test_terms_that_mind_inventions_obey_their_settings(attributes, weight, ours
     assert sum((level != 0).sum() for level in ours[1:]) > sum((level != 0).sum() for level in theirs[1:])
 
 
-@pytest.mark.parametrize("attribute", ["cldice_weight", "precision_weight"])
+@pytest.mark.parametrize("attribute", ["cldice_weight", "cldice_beta", "precision_weight"])
 def test_negative_weights_are_named(attribute):
     with pytest.raises(ValueError, match=f"Expected `{attribute}` to be at least 0, got -1"):
         make(RECALL, **{attribute: -1})

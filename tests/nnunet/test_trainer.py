@@ -97,8 +97,8 @@ def test_terms_that_mind_inventions_are_added_at_each_output(ndim, mode, name):
         kind["ignore_index"] = ignore_index
         recall = SkeletonRecallLoss(**kind)(output, (label, level[:, -skeletons:]))
         if name == CENTERLINE:
-            cldice = SoftCenterlineDiceLoss(10, **kind, include_background=regions, per_class=True)
-            ours = recall + cldice(output, label)
+            cldice = SoftCenterlineDiceLoss(10, **kind, include_background=regions, beta=0.5, per_class=True)
+            ours = recall + 2 * cldice(output, label)
         else:
             ours = 2 * recall + 3 * SkeletonPrecisionLoss(**kind)(output, label)
         expected = expected + weight * ours
