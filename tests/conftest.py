@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 import torch
+
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # tests run side by side share the cores
+    threads = max(1, (os.cpu_count() or 1) // int(workers))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # of processes that tests start
+    torch.set_num_threads(threads)
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
