@@ -1,6 +1,6 @@
 """Train the same small U-Net with four losses, and compare what stays connected.
 
-python tutorials/quickstart.py                # synthetic vessels, about four minutes on two CPU cores
+python tutorials/quickstart.py                # synthetic vessels, about five minutes on two CPU cores
 python tutorials/quickstart.py --data DIR     # TopoMortar or CHASE_DB1, in the layout they are distributed in
 """
 
