@@ -126,7 +126,8 @@ def check_losses(losses: Any, weights: Any) -> tuple[float, ...]:
     if not isinstance(losses, Sequence | torch.nn.ModuleList):
         raise TypeError(f"Expected `losses` to be a sequence of modules, got {type(losses).__name__}.")
     for loss in losses:
-        check_module("losses", loss)
+        if not isinstance(loss, torch.nn.Module):
+            raise TypeError(f"Expected `losses` to be modules, got {type(loss).__name__}.")
     numbers = (1.0,) * len(losses) if weights is None else check_weights(weights)
     if not losses or len(losses) != len(numbers):
         raise ValueError(f"Expected at least one of `losses` and as many `weights`, got {len(losses)}, {len(numbers)}.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import inspect
 
 import pytest
@@ -7,12 +8,15 @@ import torch
 from monai.data import MetaTensor
 from monai.losses import SoftclDiceLoss
 
+from monai_topoloss.backends.cpu.backend import BACKEND as CPU
+from monai_topoloss.backends.portable.backend import BACKEND as PORTABLE
 from monai_topoloss.losses import SkeletonRecallLoss, SoftCenterlineDiceLoss, SumLoss
 from monai_topoloss.topology import soft_skeleton
 from tests.losses.cases import label_channels, make_case, saved_bytes
 from tests.losses.compiling import graphs_compiled
 
 BOTH = {"softmax": True, "to_onehot_y": True}
+soft_skeletons = importlib.import_module("monai_topoloss.topology.soft_skeleton")  # the function has its name
 
 
 def cldice(p, y, iterations, *, classes_apart=False, together=False, smooth=(1.0, 1.0, 1e-4)):
@@ -175,6 +179,19 @@ def test_channels_may_be_ignored_on_their_own(device):
     target[:, 1] = 255
     loss = SoftCenterlineDiceLoss(sigmoid=True, ignore_index=255)
     torch.testing.assert_close(loss(logits, target), SoftCenterlineDiceLoss(sigmoid=True)(logits[:, :1], target[:, :1]))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_devices_without_kernels_give_the_same(ndim, monkeypatch):
+    logits, label = make_case(ndim, 3, "cpu")
+    values, gradients = [], []
+    for backend in (CPU, PORTABLE):
+        monkeypatch.setattr(soft_skeletons, "soft_backend_for", lambda _, backend=backend: backend)
+        leaf = logits.clone().requires_grad_()
+        values.append(SoftCenterlineDiceLoss(**BOTH)(leaf, label))
+        gradients.append(torch.autograd.grad(values[-1], leaf)[0])
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_perfect_prediction_gives_nothing_but_the_smoothing(device):

@@ -50,7 +50,7 @@ def test_moves_its_losses():
     [
         ([], None, ValueError, "Expected at least one of `losses` and as many `weights`, got 0, 0"),
         ([nn.L1Loss()], [1, 2], ValueError, "got 1, 2"),
-        ([abs], None, TypeError, "Expected `losses` to be a torch.nn.Module, got builtin_function_or_method"),
+        ([abs], None, TypeError, "Expected `losses` to be modules, got builtin_function_or_method"),
         (nn.L1Loss(), None, TypeError, "Expected `losses` to be a sequence of modules, got L1Loss"),
         ([nn.L1Loss()], ["a"], TypeError, "Expected `weights` to be a number, got str"),
         ([nn.L1Loss()], [-1], ValueError, "Expected `weights` to be at least 0, got -1"),

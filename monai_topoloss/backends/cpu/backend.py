@@ -127,35 +127,23 @@ class CpuBackend:
 
     def soft_skeleton(self, image: Tensor, *, iterations: int) -> Tensor:
         """See `SoftBackend.soft_skeleton`."""
-        items = _as_volumes(image)
-        result = np.zeros(items.shape, items.dtype)
-        for_each(
-            lambda index: soft_skeleton.soft_skeleton(items[index], result[index], iterations),
-            range(len(items) if items.size else 0),
-        )
-        return _to_tensor(result.reshape(image.shape), image)
+        return _map_items(partial(soft_skeleton.soft_skeleton, iterations=iterations), image)
 
     def soft_skeleton_backward(self, image: Tensor, grad: Tensor, *, iterations: int) -> Tensor:
         """See `SoftBackend.soft_skeleton_backward`."""
-        items, grads = _as_volumes(image), _as_volumes(grad)
-        result = np.empty(items.shape, items.dtype)
-        for_each(
-            lambda index: soft_skeleton.soft_skeleton_backward(items[index], grads[index], result[index], iterations),
-            range(len(items) if items.size else 0),
-        )
-        return _to_tensor(result.reshape(image.shape), image)
+        return _map_items(partial(soft_skeleton.soft_skeleton_backward, iterations=iterations), image, grad)
 
 
 BACKEND = CpuBackend()
 
 
-def _map_items(function: Callable[..., None], batch: Tensor) -> Tensor:
-    """Let ``function`` write its result for each item of a batch into zeros of the item's shape and dtype."""
-    items = np.ascontiguousarray(batch.numpy(force=True))
+def _map_items(function: Callable[..., None], batch: Tensor, *others: Tensor) -> Tensor:
+    """Let ``function`` write its result for each item of batches into zeros of the first's shape and dtype."""
+    batches = [np.ascontiguousarray(each.numpy(force=True)) for each in (batch, *others)]
     # Zeros from NumPy cost nothing where they are not written to, and skeletons are sparse.
-    result = np.zeros(items.shape, items.dtype)
-    if items.size:
-        for_each(lambda index: function(items[index], result[index]), range(len(items)))
+    result = np.zeros(batches[0].shape, batches[0].dtype)
+    if result.size:
+        for_each(lambda index: function(*(items[index] for items in batches), result[index]), range(len(result)))
     return _to_tensor(result, batch)
 
 

@@ -24,19 +24,19 @@ from numpy.typing import NDArray
 from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop
 
 
-def soft_skeleton(image: NDArray[Any], out: NDArray[Any], iterations: int) -> None:
-    """Write the soft skeleton of a volume ``(Z, Y, X)`` of floats, or of 0 and 1 as bytes, into zeros."""
+def soft_skeleton(image: NDArray[Any], out: NDArray[Any], *, iterations: int) -> None:
+    """Write the soft skeleton of a 2-D or 3-D image of floats, or of 0 and 1 as bytes, into zeros."""
     _soft_skeleton(_planes(image), _planes(out), iterations)
 
 
-def soft_skeleton_backward(image: NDArray[Any], grad: NDArray[Any], out: NDArray[Any], iterations: int) -> None:
-    """Write the gradient at a volume of floats, given that at its soft skeleton."""
-    _soft_skeleton_backward(_planes(image), _planes(grad), _planes(out), iterations)
+def soft_skeleton_backward(image: NDArray[Any], grad: NDArray[Any], out: NDArray[Any], *, iterations: int) -> None:
+    """Write the gradient at a 2-D or 3-D image of floats, given that at its soft skeleton."""
+    _soft_skeleton_backward(_planes(image), _planes(grad), _planes(out), iterations, image.ndim == 2)
 
 
-def _planes(volume: NDArray[Any]) -> NDArray[Any]:
-    """Return a volume with one row in each plane instead of one plane."""
-    return volume.transpose(1, 0, 2) if len(volume) == 1 else volume
+def _planes(image: NDArray[Any]) -> NDArray[Any]:
+    """Return an image as planes ``(Z, Y, X)``; those of a 2-D image have one row."""
+    return image[:, None] if image.ndim == 2 else image
 
 
 @jit_inline
@@ -59,7 +59,7 @@ def _soft_skeleton(image: Any, out: Any, iterations: Any) -> Any:
 
 
 @jit
-def _soft_skeleton_backward(image: Any, grad: Any, out: Any, iterations: Any) -> Any:
+def _soft_skeleton_backward(image: Any, grad: Any, out: Any, iterations: Any, is_2d: Any) -> Any:
     shape, dtype = image.shape, image.dtype
     along_x, along_y = np.empty((3, *shape[1:]), dtype), np.empty((3, *shape[1:]), dtype)
     eroded = np.empty((iterations + 2, *shape), dtype)
@@ -89,7 +89,7 @@ def _soft_skeleton_backward(image: Any, grad: Any, out: Any, iterations: Any) ->
             code,
         )
         for z in range(shape[0]):
-            _erode_backward(eroded[k], z, at_next, at_this, rows, code)
+            _erode_backward(eroded[k], z, at_next, at_this, rows, code, is_2d)
         at_this, at_next = at_next, at_this
     out[:] = at_next
 
@@ -240,7 +240,7 @@ def _spread_backward(eroded: Any, along_x: Any, at_x: Any, at_y: Any, at_eroded:
 
 
 @jit_loop
-def _erode_backward(image: Any, z: Any, grad: Any, out: Any, rows: Any, code: Any) -> Any:
+def _erode_backward(image: Any, z: Any, grad: Any, out: Any, rows: Any, code: Any, is_2d: Any) -> Any:
     """Add to ``out``, at an image, the gradient at a plane of `_erode`."""
     depth, height, width = image.shape
     wide, row_before, row_behind = rows[0], rows[0, :width], rows[0, 2:]
@@ -253,7 +253,7 @@ def _erode_backward(image: Any, z: Any, grad: Any, out: Any, rows: Any, code: An
         _widen(row, wide)
         _lowest(image[above, y], row, image[below, y], lowest_z)
         _lowest(row_before, row, row_behind, lowest_x)
-        if height == 1:
+        if is_2d:
             _halve(grad[z, y], lowest_z, lowest_x, shares_z, shares_x)
         else:
             _lowest(image[z, before], row, image[z, behind], lowest_y)

@@ -21,13 +21,14 @@ class PortableBackend:
         """See `SoftBackend.soft_skeleton`."""
         if not image.numel():
             return image.clone()
-        image = image if image.is_floating_point() else image.float()
+        dtype = image.dtype
+        image = image if image.is_floating_point() else image.float()  # which can be pooled
         skeleton = torch.zeros_like(image)
         for _ in range(iterations + 1):
             eroded = _erode(image)
             skeleton = _add(skeleton, image, eroded)
             image = eroded
-        return skeleton
+        return skeleton.to(dtype)
 
     def soft_skeleton_backward(self, image: Tensor, grad: Tensor, *, iterations: int) -> Tensor:
         """See `SoftBackend.soft_skeleton_backward`."""
