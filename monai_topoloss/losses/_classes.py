@@ -30,6 +30,8 @@ class ClassLoss(_Loss):
     """Options and steps of such a loss; see `SkeletonRecallLoss` for the arguments."""
 
     class_weight: Tensor | None
+    smooth_nr: float
+    smooth_dr: float
 
     def __init__(
         self,
@@ -56,10 +58,16 @@ class ClassLoss(_Loss):
         self.batch = batch
         self.ignore_index = ignore_index
 
-    def check(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return input, label and skeleton (or None) as plain tensors; raise if they do not fit."""
+    def check(
+        self, input: Tensor, target: Target, *, with_skeleton: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return input, label and skeleton (or None) as plain tensors; raise if they do not fit.
+
+        Without ``with_skeleton``, the skeleton of a target that has one is left alone.
+        """
         input = check_logits(input)
         label, skeleton = split_target(target)
+        skeleton = skeleton if with_skeleton else None
         channels, first = input.shape[1], self.first_class(input.shape[1])
         check_one_channel(input, softmax=self.softmax, to_onehot_y=self.to_onehot_y)
         check_label(label, input, to_onehot_y=self.to_onehot_y)
@@ -83,6 +91,11 @@ class ClassLoss(_Loss):
         if not (self.sigmoid or self.softmax):
             check_probabilities(values.detach(), from_other_act=self.other_act is not None)
         return values
+
+    def share(self, part: Tensor, whole: Tensor) -> Tensor:
+        """Return which share one sum is of another, smoothed."""
+        share: Tensor = (part + self.smooth_nr) / (whole + self.smooth_dr)
+        return share
 
     def reduce(self, loss: Tensor, spatial_dims: int) -> Tensor:
         """Weigh the classes of (B, classes), and reduce."""

@@ -66,18 +66,17 @@ def as_channels(label: Tensor, channels: int, *, to_onehot_y: bool, dtype: torch
     return label.to(dtype)
 
 
-def class_masks(label: Tensor, channels: int, first: int, *, is_map: bool) -> Tensor:
+def class_masks(label: Tensor, channels: int, first: int = 0) -> Tensor:
     """Return where each class from ``first`` on is, bool ``(B, classes, ...)``.
 
     Args:
-        label: class ids ``(B, 1, ...)``, or a channel of 0 and 1 for each class ``(B, C, ...)``.
+        label: class ids ``(B, 1, ...)``, or a channel of 0 and 1 for each class ``(B, C, ...)``, also of one.
         channels: how many there are of classes, C.
         first: the first class that counts.
-        is_map: whether ``label`` holds ids.
     """
-    if is_map:
-        return label == torch.arange(first, channels, device=label.device).reshape(-1, *[1] * (label.ndim - 2))
-    return label[:, first:] != 0
+    if label.shape[1] == channels:
+        return label[:, first:] != 0
+    return label == torch.arange(first, channels, device=label.device).reshape(-1, *[1] * (label.ndim - 2))
 
 
 def sum_samples(values: Tensor, per_sample: list[int], *, batch: bool) -> Tensor:

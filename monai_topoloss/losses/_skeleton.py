@@ -15,7 +15,7 @@ from monai_topoloss._checks.targets import check_skeleton_in_label
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.losses._classes import ClassLoss
-from monai_topoloss.losses._common import sum_samples
+from monai_topoloss.losses._common import class_masks
 from monai_topoloss.losses._gather import gather_voxels
 from monai_topoloss.topology import tubed_skeleton
 
@@ -64,12 +64,6 @@ class SkeletonLoss(ClassLoss):
         )
         return F.pad(tubes, (0, 0) * (label.ndim - 2) + (skip, 0)) if skip else tubes
 
-    def share(self, part: Tensor, whole: Tensor, per_sample: list[int]) -> Tensor:
-        """Return which share one sum over voxels is of another, smoothed, of (N, classes) each: (B, classes)."""
-        found, total = sum_samples(torch.stack([part, whole]), per_sample, batch=self.batch)
-        share: Tensor = (found + self.smooth_nr) / (total + self.smooth_dr)
-        return share
-
 
 class Voxels(NamedTuple):
     """Skeleton voxels of a batch, in the order of the samples."""
@@ -98,8 +92,8 @@ def find_voxels(skeleton: Tensor, label: Tensor, channels: int, first: int, igno
     values, true_values = gather_voxels(skeleton, index), gather_voxels(label, index)  # (N, 1 or C)
     values = drop_ignored(values, true_values, ignore_index)
     check_class_ids("skeleton", values, num_classes=channels if id_map else 2)
-    classes = _is_of_class(values, channels) & (values != 0)
-    check_skeleton_in_label((classes & _is_of_class(true_values, channels))[classes.any(dim=1)].any(dim=1))
+    classes = class_masks(values, channels) & (values != 0)
+    check_skeleton_in_label((classes & class_masks(true_values, channels))[classes.any(dim=1)].any(dim=1))
     return Voxels(index, classes[:, first:], per_sample)
 
 
@@ -109,10 +103,3 @@ def locate(mask: Tensor) -> tuple[Tensor, list[int]]:
     index = mask.flatten().nonzero()[:, 0]
     ends = torch.arange(1 + len(mask), device=index.device) * mask.shape[1]
     return index, torch.searchsorted(index, ends).diff().tolist()
-
-
-def _is_of_class(values: Tensor, channels: int) -> Tensor:
-    """Return values (N, 1 or C) of class ids, or of channels of 0 and 1, as booleans (N, C)."""
-    if values.shape[1] == channels:
-        return values != 0
-    return values == torch.arange(channels, device=values.device)

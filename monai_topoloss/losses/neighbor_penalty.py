@@ -86,7 +86,7 @@ class NeighborPenalty(nn.Module):
         is_map = label.ndim > 1 and label.shape[1] < channels
         check_label(label, input, to_onehot_y=is_map)
         check_class_ids("target", label, num_classes=channels if is_map else 2, ignore_index=self.ignore_index)
-        y = class_masks(label, channels, 0, is_map=is_map)
+        y = class_masks(label, channels)
         worst = _worst_neighbors(input, y, valid_voxels(label, self.ignore_index), self.kernel_size)
         loss: Tensor = self.loss(worst, target)
         return loss

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from monai_topoloss._checks.losses import check_per_class, check_thresholds
 from monai_topoloss._checks.options import check_method
-from monai_topoloss._checks.targets import split_target
 from monai_topoloss.losses._common import Activation, Target, class_masks, sum_over_ranks, valid_voxels
 from monai_topoloss.losses._gather import gather_beside, gather_voxels
 from monai_topoloss.losses._skeleton import SMOOTH, SkeletonLoss, locate
@@ -137,8 +136,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
             TypeError: if ``input`` is no floating-point tensor or ``target`` neither a tensor nor a pair of tensors.
             ValueError: if shapes, devices, class ids or probabilities do not fit; the message says which and how.
         """
-        label, _ = split_target(target)
-        input, label, _ = self.check(input, label)
+        input, label, _ = self.check(input, target, with_skeleton=False)
         return self.compute(input, label)[1]
 
     def compute(self, input: Tensor, label: Tensor, *, in_place: bool = False) -> tuple[Tensor, Tensor]:
@@ -147,11 +145,10 @@ class SkeletonPrecisionLoss(SkeletonLoss):
         codes = self._predicted_skeletons(input, label)
         position, per_sample = locate(codes.amax(dim=1) if codes.shape[1] > 1 else codes)
         code = gather_voxels(codes, position)
-        y = class_masks(gather_voxels(label, position), channels, first, is_map=label.shape[1] < channels)
+        y = class_masks(gather_voxels(label, position), channels, first)
         input, logits = gather_beside(input, position, in_place=in_place)
         p = self.probabilities(logits)[:, first:]
-        in_label, on_skeleton = self._sums(p, code, y, per_sample)
-        precision = (in_label + self.smooth_nr) / (on_skeleton + self.smooth_dr)
+        precision = self.share(*self._sums(p, code, y, per_sample))
         return input, self.reduce(1 - precision.mean(dim=2), input.ndim - 2)
 
     def _sums(self, p: Tensor, code: Tensor, y: Tensor, per_sample: list[int]) -> tuple[Tensor, Tensor]:

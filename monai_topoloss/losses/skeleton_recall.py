@@ -12,7 +12,7 @@ import torch
 from monai.utils import LossReduction
 from torch import Tensor
 
-from monai_topoloss.losses._common import Activation, Target
+from monai_topoloss.losses._common import Activation, Target, sum_samples
 from monai_topoloss.losses._gather import gather_beside
 from monai_topoloss.losses._skeleton import SMOOTH, SkeletonLoss, find_voxels
 from monai_topoloss.topology.skeleton import RADIUS
@@ -140,5 +140,6 @@ class SkeletonRecallLoss(SkeletonLoss):
         input, logits = gather_beside(input, position, in_place=in_place)
         p = self.probabilities(logits)[:, first:]
         # Not a product: what is ignored in one channel, and skeleton in another, may be NaN.
-        recall = self.share(torch.where(s, p, 0), s.to(p.dtype), per_sample)
+        sums = torch.stack([torch.where(s, p, 0), s.to(p.dtype)])
+        recall = self.share(*sum_samples(sums, per_sample, batch=self.batch))
         return input, self.reduce(1 - recall, input.ndim - 2)

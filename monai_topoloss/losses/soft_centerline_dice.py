@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.losses import check_weight_per_class
 from monai_topoloss._checks.options import check_int, check_positive, check_weight
-from monai_topoloss._checks.targets import check_skeleton_in_label, split_target
+from monai_topoloss._checks.targets import check_skeleton_in_label
 from monai_topoloss.losses._classes import ClassLoss
 from monai_topoloss.losses._common import Activation, Target, class_masks, sum_over_ranks, valid_voxels
 from monai_topoloss.topology.soft_skeleton import ITERATIONS, soft_skeleton
@@ -128,9 +128,7 @@ class SoftCenterlineDiceLoss(ClassLoss):
             TypeError: if ``input`` is no floating-point tensor or ``target`` neither a tensor nor a pair of tensors.
             ValueError: if shapes, devices, class ids or probabilities do not fit; the message says which and how.
         """
-        label, skeleton = split_target(target)
-        pair = (label, skeleton) if self.skeleton_in_target and skeleton is not None else label
-        return self.compute(*self._masked(*self.check(input, pair)))
+        return self.compute(*self._masked(*self.check(input, target, with_skeleton=self.skeleton_in_target)))
 
     def compute(self, p: Tensor, y: Tensor, skeleton: Tensor | None) -> Tensor:
         """Compute the loss of the classes that count, ``(B, classes, *spatial)``.
@@ -144,8 +142,8 @@ class SoftCenterlineDiceLoss(ClassLoss):
         if skeleton is None:
             skeleton = soft_skeleton(y, iterations=self.iter, spatial_dims=spatial_dims)
         predicted = soft_skeleton(p, iterations=self.iter, spatial_dims=spatial_dims)
-        precision = self._share(torch.where(y, predicted, 0), predicted)
-        recall = self._share(torch.where(skeleton, p, 0), skeleton.to(p.dtype))
+        precision = self.share(*self._sums(torch.where(y, predicted, 0), predicted))
+        recall = self.share(*self._sums(torch.where(skeleton, p, 0), skeleton.to(p.dtype)))
         square = self.beta**2
         loss = 1 - (1 + square) * precision * recall / (square * precision + recall + self.smooth)
         if not self.per_class and self.reduction == LossReduction.NONE:
@@ -155,26 +153,22 @@ class SoftCenterlineDiceLoss(ClassLoss):
     def _masked(self, input: Tensor, label: Tensor, skeleton: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the probabilities of the classes that count, and masks of their labels and skeletons."""
         channels, first = input.shape[1], self.first_class(input.shape[1])
-        is_map = label.shape[1] < channels
-        y = class_masks(label, channels, first, is_map=is_map)
+        y = class_masks(label, channels, first)
         if skeleton is not None:
-            skeleton = class_masks(skeleton, channels, first, is_map=skeleton.shape[1] < channels)
+            skeleton = class_masks(skeleton, channels, first)
             check_skeleton_in_label(y[skeleton])
         valid = valid_voxels(label, self.ignore_index)
         if valid is None:
             return self.probabilities(input)[:, first:], y, skeleton
         # Not even infinite logits may reach the sums from where nothing is valid.
         input = input.masked_fill(~(valid if self.sigmoid else valid.any(dim=1, keepdim=True)), 0)
-        valid = valid if is_map else valid[:, first:]
+        valid = valid[:, first:] if valid.shape[1] == channels else valid
         p = self.probabilities(input)[:, first:].masked_fill(~valid, 0)
         return p, y & valid, None if skeleton is None else skeleton & valid
 
-    def _share(self, part: Tensor, whole: Tensor) -> Tensor:
-        """Return which share one sum is of another, smoothed: (B, 1), or (B, classes) with ``per_class``."""
-        sums = torch.stack([each.flatten(2).sum(dim=2) for each in (part, whole)])
+    def _sums(self, *volumes: Tensor) -> Tensor:
+        """Sum over the voxels of each sample: (volumes, B, 1), or (volumes, B, classes) with ``per_class``."""
+        sums = torch.stack([each.flatten(2).sum(dim=2) for each in volumes])
         if not self.per_class:
             sums = sums.sum(dim=2, keepdim=True)
-        if self.batch:
-            sums = sum_over_ranks(sums.sum(dim=1, keepdim=True))
-        share: Tensor = (sums[0] + self.smooth_nr) / (sums[1] + self.smooth_dr)
-        return share
+        return sum_over_ranks(sums.sum(dim=1, keepdim=True)) if self.batch else sums

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +19,7 @@ class ExtendedLoss(nn.Module):
         loss: of nnU-Net, which gets the plain target.
         recall: gets the pair of label and skeleton; None if there is none, and then no skeleton in the target.
         supervoxel: gets the label.
-        others: further losses, which get the label, and their weights.
+        inventions: gets the label; minds what is invented. None if there is no such loss.
         recall_weight: of the recall.
         regions: how many channels of regions there are; 0 for a map of class ids.
         num_plain: how many channels nnU-Net's own target has.
@@ -34,7 +32,7 @@ class ExtendedLoss(nn.Module):
         *,
         recall: nn.Module | None,
         supervoxel: SupervoxelLoss | None,
-        others: Sequence[tuple[float, nn.Module]] = (),
+        inventions: nn.Module | None = None,
         recall_weight: float,
         regions: int,
         num_plain: int,
@@ -44,8 +42,7 @@ class ExtendedLoss(nn.Module):
         self.loss = loss
         self.recall = recall
         self.supervoxel = supervoxel
-        self.others = nn.ModuleList(other for _, other in others)
-        self.other_weights = [weight for weight, _ in others]
+        self.inventions = inventions
         self.recall_weight = recall_weight
         self.regions = regions
         self.num_plain = num_plain
@@ -66,8 +63,8 @@ class ExtendedLoss(nn.Module):
         total: Tensor = self.loss(input, plain)
         if self.recall is not None and self.recall_weight:
             total = total + self.recall_weight * self.recall(input, (label, skeleton))
-        for weight, other in zip(self.other_weights, self.others, strict=True):
-            total = total + weight * other(input, label)
+        if self.inventions is not None:
+            total = total + self.inventions(input, label)
         if self.supervoxel is not None and self.supervoxel.alpha and total.isfinite():  # or else the step is skipped
             total = total + self.supervoxel(input, label)
         return total

@@ -19,6 +19,7 @@ from monai_topoloss.losses import (
     SkeletonPrecisionLoss,
     SkeletonRecallLoss,
     SoftCenterlineDiceLoss,
+    SumLoss,
     SupervoxelLoss,
 )
 from monai_topoloss.losses.dice_ce_skeleton_recall import CLDICE_BETA, CLDICE_ITERATIONS
@@ -92,10 +93,9 @@ class TopologyTrainerMixin:
             "batch": self.configuration_manager.batch_dice,
             "ignore_index": ignore_index,
         }
-        supervoxel = None
+        supervoxel = inventions = None
         recall = SkeletonRecallLoss(**options) if self.recall_weight else None
-        others: list[tuple[float, torch.nn.Module]] = []
-        if self.cldice_weight:
+        if self.cldice_weight or self.precision_weight:
             cldice = SoftCenterlineDiceLoss(
                 self.cldice_iterations,
                 include_background=bool(regions),
@@ -103,10 +103,8 @@ class TopologyTrainerMixin:
                 per_class=True,
                 **options,
             )
-            others.append((self.cldice_weight, cldice))
-        if self.precision_weight:
             precision = SkeletonPrecisionLoss(thresholds=self.precision_thresholds, **options)
-            others.append((self.precision_weight, precision))
+            inventions = SumLoss([cldice, precision], [self.cldice_weight, self.precision_weight])
         if self.supervoxel_alpha:
             supervoxel = SupervoxelLoss(
                 to_onehot_y=not regions,
@@ -119,7 +117,7 @@ class TopologyTrainerMixin:
             loss,
             recall=recall,
             supervoxel=supervoxel,
-            others=others,
+            inventions=inventions,
             recall_weight=self.recall_weight,
             regions=regions,
             num_plain=regions + manager.has_ignore_label if regions else 1,
