@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from train import ARMS, Run, make_parser, make_training_set, read_arm
+
+sys.path.append(str(Path(__file__).parents[1]))
+from memory import measure_peak, spawn
 
 COLUMNS = ("arm", "seconds", "time_ratio", "mebibytes", "memory_ratio", "device", "threads")
 
@@ -87,27 +89,13 @@ def measure_memory(runs: list[Run], batches: list[dict[str, Any]]) -> float:
             run.step(batch)
             peaks.append((torch.cuda.max_memory_allocated() - before) / 2**20)
         else:
-            before = read_status("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-            run.step(batch)
-            peaks.append((read_status("VmHWM") - before) / 2**10)
+            peaks.append(measure_peak(partial(run.step, batch)))
     return float(np.median(peaks))
 
 
-def read_status(name: str) -> int:
-    """Return a number of KiB that Linux keeps about this process."""
-    return next(
-        int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)
-    )
-
-
 def spawn_memory(arm: str) -> float:
-    """Measure an arm's memory in a process whose large blocks return to the system when freed."""
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, *sys.argv, "--memory", arm]
-    return float(
-        subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout.split()[-1]
-    )
+    """Measure an arm's memory in a process of its own."""
+    return spawn(*sys.argv[1:], "--memory", arm)
 
 
 def parse_arguments() -> argparse.Namespace:

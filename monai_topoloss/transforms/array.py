@@ -155,9 +155,9 @@ class SoftSkeletonize(Transform):
     and 1 for each. Each class of a label map (C = 1, class ids) has a skeleton of its own, and so has each channel of a
     multi-label target. NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations.
 
-    It is deterministic, so that ``CacheDataset`` and ``PersistentDataset`` cache it. The loss makes it itself for a
-    part of its own cost; a key of its own is worth it on a GPU, or with many classes. Flips, turns by right angles and
-    crops leave it as it would be, but near what a crop cuts; other random transforms break it.
+    It is deterministic, so that ``CacheDataset`` and ``PersistentDataset`` cache it. Without it, the loss makes it in
+    each step. Flips, turns by right angles and crops leave it as it would be, but near what a crop cuts; resampling
+    does not.
 
     Args:
         iterations: how often to erode: ``iter_`` of the loss.

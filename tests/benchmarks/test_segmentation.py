@@ -35,12 +35,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
-    sys.path.insert(0, str(FOLDER))
+    names = ("memory", "data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
+    before = list(sys.path)
+    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
     try:
         yield {name: importlib.import_module(name) for name in names}
     finally:
-        sys.path.remove(str(FOLDER))
+        sys.path[:] = before
         for name in names:
             sys.modules.pop(name, None)
 

@@ -26,6 +26,25 @@ def label_channels(label, channels):
     return label.float() if channels == 1 else one_hot(label, channels)
 
 
+BAD_INPUTS = [  # of losses with softmax and a label map: logits, target, what is said
+    (torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 5), "Expected `target` of shape"),
+    (torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), "Expected `input` with several channels for `softmax`"),
+    (torch.zeros(1, 3, 4, 4), torch.full((1, 1, 4, 4), 3), "class ids below 3"),
+    (torch.zeros(3, 4, 4), torch.zeros(1, 1, 4, 4), r"Expected `input` of shape \(B, C, \*spatial\)"),
+]
+
+
+def lay_out(logits, layout):
+    """The same logits in another layout of memory, to be differentiated by; expanded ones repeat the first sample."""
+    if layout == "expanded":
+        logits = logits[:1].expand(len(logits), *logits.shape[1:])
+    elif layout == "channels_last":
+        logits = logits.to(memory_format=torch.channels_last if logits.ndim == 4 else torch.channels_last_3d)
+    elif layout == "transposed":
+        logits = logits.transpose(0, 1).contiguous().transpose(0, 1)
+    return logits.detach().requires_grad_()
+
+
 def saved_bytes(loss, logits, target):
     """Bytes kept for the backward pass, other than the input itself."""
     total = 0

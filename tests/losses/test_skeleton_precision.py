@@ -8,7 +8,7 @@ from monai.networks import one_hot
 from monai_topoloss.losses import SkeletonPrecisionLoss, SkeletonRecallLoss, SumLoss
 from monai_topoloss.losses.skeleton_precision import THRESHOLDS
 from monai_topoloss.topology import skeletonize, tubed_skeleton
-from tests.losses.cases import label_channels, make_case, saved_bytes
+from tests.losses.cases import BAD_INPUTS, label_channels, lay_out, make_case, saved_bytes
 from tests.losses.compiling import graphs_compiled
 from tests.oracles import skeleton_precision as oracle
 
@@ -188,14 +188,8 @@ def test_gradcheck(ndim, options, device):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_memory_layouts(layout, ndim, device):
     logits, label = make_case(ndim, 3, device)
-    if layout == "expanded":
-        logits = logits[:1].expand(2, *logits.shape[1:])
-    reference = logits.contiguous().clone().requires_grad_()
-    if layout == "channels_last":
-        logits = logits.to(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
-    elif layout == "transposed":
-        logits = logits.transpose(0, 1).contiguous().transpose(0, 1)
-    logits = logits.detach().requires_grad_()
+    logits = lay_out(logits, layout)
+    reference = logits.detach().contiguous().clone().requires_grad_()
     for each in (logits, reference):
         SkeletonPrecisionLoss(**BOTH)(each, label).backward()
     torch.testing.assert_close(logits.grad, reference.grad)
@@ -332,15 +326,7 @@ def test_thresholds_may_be_arrays():
     assert SkeletonPrecisionLoss(thresholds=torch.tensor([0.25, 0.5])).thresholds == (0.25, 0.5)
 
 
-@pytest.mark.parametrize(
-    ("logits", "target", "message"),
-    [
-        (torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 5), "Expected `target` of shape"),
-        (torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), "Expected `input` with several channels for `softmax`"),
-        (torch.zeros(1, 3, 4, 4), torch.full((1, 1, 4, 4), 3), "class ids below 3"),
-        (torch.zeros(3, 4, 4), torch.zeros(1, 1, 4, 4), r"Expected `input` of shape \(B, C, \*spatial\)"),
-    ],
-)
+@pytest.mark.parametrize(("logits", "target", "message"), BAD_INPUTS)
 def test_bad_inputs_are_named(logits, target, message):
     with pytest.raises(ValueError, match=message):
         SkeletonPrecisionLoss(**BOTH)(logits, target)

@@ -14,7 +14,7 @@ from monai.networks import one_hot
 from monai_topoloss._checks import targets as checks
 from monai_topoloss.losses import DiceCESkeletonRecallLoss, SkeletonRecallLoss
 from monai_topoloss.topology import tubed_skeleton
-from tests.losses.cases import SHAPES, label_channels, make_case, saved_bytes
+from tests.losses.cases import SHAPES, label_channels, lay_out, make_case, saved_bytes
 from tests.losses.compiling import graphs_compiled
 from tests.oracles import skeleton_recall as oracle
 
@@ -215,14 +215,8 @@ def test_gradcheck(ndim, options, device):
 def test_memory_layouts(layout, ndim, device):
     logits, label = make_case(ndim, 3, device)
     loss = SkeletonRecallLoss(softmax=True, to_onehot_y=True)
-    if layout == "expanded":
-        logits = logits[:1].expand(2, *logits.shape[1:])
-    reference = logits.contiguous().clone().requires_grad_()
-    if layout == "channels_last":
-        logits = logits.to(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
-    elif layout == "transposed":
-        logits = logits.transpose(0, 1).contiguous().transpose(0, 1)
-    logits = logits.detach().requires_grad_()
+    logits = lay_out(logits, layout)
+    reference = logits.detach().contiguous().clone().requires_grad_()
     loss(logits, label).backward()
     loss(reference, label).backward()
     assert torch.equal(logits.grad, reference.grad)

@@ -12,7 +12,7 @@ from monai_topoloss.backends.cpu.backend import BACKEND as CPU
 from monai_topoloss.backends.portable.backend import BACKEND as PORTABLE
 from monai_topoloss.losses import SkeletonRecallLoss, SoftCenterlineDiceLoss, SumLoss
 from monai_topoloss.topology import soft_skeleton
-from tests.losses.cases import label_channels, make_case, saved_bytes
+from tests.losses.cases import BAD_INPUTS, label_channels, make_case, saved_bytes
 from tests.losses.compiling import graphs_compiled
 
 BOTH = {"softmax": True, "to_onehot_y": True}
@@ -275,15 +275,7 @@ def test_bad_options_are_named(options, error, message):
         SoftCenterlineDiceLoss(**options)
 
 
-@pytest.mark.parametrize(
-    ("logits", "target", "message"),
-    [
-        (torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 5), "Expected `target` of shape"),
-        (torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), "Expected `input` with several channels for `softmax`"),
-        (torch.zeros(1, 3, 4, 4), torch.full((1, 1, 4, 4), 3), "class ids below 3"),
-        (torch.zeros(3, 4, 4), torch.zeros(1, 1, 4, 4), r"Expected `input` of shape \(B, C, \*spatial\)"),
-    ],
-)
+@pytest.mark.parametrize(("logits", "target", "message"), BAD_INPUTS)
 def test_bad_inputs_are_named(logits, target, message):
     with pytest.raises(ValueError, match=message):
         SoftCenterlineDiceLoss(**BOTH)(logits, target)

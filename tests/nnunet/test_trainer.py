@@ -51,58 +51,60 @@ def test_register_makes_the_trainers_findable():
         assert issubclass(getattr(theirs, name), theirs.nnUNetTrainer)
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
-    torch.manual_seed(0)
-    trainer, stock = (make_trainer(each, ndim, mode) for each in (BOTH, import_stock()))
-    loss, their_loss = trainer._build_loss(), stock._build_loss()
-    trainer.loss, trainer.num_epochs = loss, 1
-    trainer._one_output_loss().supervoxel.alpha = 0.5
-    target = make_batch(trainer, mode, training=training)["target"]
-    num_outputs, regions = trainer.label_manager.num_segmentation_heads, "regions" in mode
-    outputs = [torch.randn(2, num_outputs, *level.shape[2:]) for level in target]
-    skeletons = 2 if regions else 1
-    plain = [level[:, : level.shape[1] - skeletons] for level in target]
-    expected = their_loss(outputs, plain)
-    for weight, output, level in zip(their_loss.weight_factors, outputs, target, strict=True):
-        label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
-        kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
-        recall = SkeletonRecallLoss(**kind, ignore_index=ignore_index)
-        supervoxel = SupervoxelLoss(to_onehot_y=not regions, softmax=not regions, ignore_index=ignore_index)
-        expected = expected + weight * recall(output, (label, level[:, -skeletons:])) if weight else expected
-        expected = expected + weight * supervoxel(output, label) if weight else expected
-    assert len(target) == 3
-    assert [weight > 0 for weight in their_loss.weight_factors] == [True, True, False]
-    torch.testing.assert_close(loss(outputs, target), expected)
-
-
-@pytest.mark.parametrize("name", [CENTERLINE, PRECISION])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_terms_that_mind_inventions_are_added_at_each_output(ndim, mode, name):
+def assert_adds_at_each_output(name, ndim, mode, ours, *, training, alpha=None):
+    """A trainer's loss is nnU-Net's and ``ours(kind, output, label, skeleton)``, with nnU-Net's weights of outputs."""
     torch.manual_seed(0)
     trainer, stock = (make_trainer(each, ndim, mode) for each in (name, import_stock()))
     loss, their_loss = trainer._build_loss(), stock._build_loss()
     trainer.loss, trainer.num_epochs = loss, 1
-    target = make_batch(trainer, mode, training=True)["target"]
-    regions = "regions" in mode
-    outputs = [torch.randn(2, trainer.label_manager.num_segmentation_heads, *level.shape[2:]) for level in target]
+    if alpha is not None:
+        trainer._one_output_loss().supervoxel.alpha = alpha
+    target = make_batch(trainer, mode, training=training)["target"]
+    num_outputs, regions = trainer.label_manager.num_segmentation_heads, "regions" in mode
+    outputs = [torch.randn(2, num_outputs, *level.shape[2:]) for level in target]
     skeletons = 2 if regions else 1
     expected = their_loss(outputs, [level[:, : level.shape[1] - skeletons] for level in target])
     for weight, output, level in zip(their_loss.weight_factors, outputs, target, strict=True):
         label, ignore_index = as_label(level[:, : level.shape[1] - skeletons], mode)
         kind = {"sigmoid": True} if regions else {"softmax": True, "to_onehot_y": True}
-        kind["ignore_index"] = ignore_index
-        recall = SkeletonRecallLoss(**kind)(output, (label, level[:, -skeletons:]))
-        if name == CENTERLINE:
-            cldice = SoftCenterlineDiceLoss(10, **kind, include_background=regions, beta=0.5, per_class=True)
-            ours = recall + 2 * cldice(output, label)
-        else:
-            ours = 2 * recall + 3 * SkeletonPrecisionLoss(**kind)(output, label)
-        expected = expected + weight * ours
+        if weight:
+            kind["ignore_index"] = ignore_index
+            expected = expected + weight * ours(kind, output, label, level[:, -skeletons:])
+    assert len(target) == 3
+    assert [weight > 0 for weight in their_loss.weight_factors] == [True, True, False]
     torch.testing.assert_close(loss(outputs, target), expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_loss_is_theirs_plus_ours_at_each_output(ndim, mode, training):
+    def ours(kind, output, label, skeleton):
+        options = {key: value for key, value in kind.items() if key != "sigmoid"}
+        return SkeletonRecallLoss(**kind)(output, (label, skeleton)) + SupervoxelLoss(**options)(output, label)
+
+    assert_adds_at_each_output(BOTH, ndim, mode, ours, training=training, alpha=0.5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_soft_cldice_is_added_at_each_output(ndim, mode):
+    def ours(kind, output, label, skeleton):
+        options = {"include_background": "regions" in mode, "beta": 0.5, "per_class": True}
+        cldice = SoftCenterlineDiceLoss(10, **kind, **options)(output, label)
+        return SkeletonRecallLoss(**kind)(output, (label, skeleton)) + 2 * cldice
+
+    assert_adds_at_each_output(CENTERLINE, ndim, mode, ours, training=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_skeleton_precision_is_added_at_each_output(ndim, mode):
+    def ours(kind, output, label, skeleton):
+        recall = SkeletonRecallLoss(**kind)(output, (label, skeleton))
+        return 2 * recall + 3 * SkeletonPrecisionLoss(**kind)(output, label)
+
+    assert_adds_at_each_output(PRECISION, ndim, mode, ours, training=True)
 
 
 @pytest.mark.parametrize("training", [True, False])
