@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 E = TypeVar("E", bound=Enum)
 
@@ -180,19 +179,3 @@ def check_patches(patch_size: Any, stride: Any, spatial: Sequence[int]) -> tuple
             raise ValueError(f"Expected `{name}` to be one number or {len(spatial)}, got {size}.")
         sizes.append(size)
     return [min(p, n) for p, n in zip(sizes[0], spatial, strict=True)], sizes[1]
-
-
-def check_edges(edges: Any) -> list[tuple[int, ...]]:
-    """Return edges, steps from a voxel to a neighbour, as tuples of 2 or 3 ints."""
-    edges = edges.tolist() if isinstance(edges, np.ndarray | Tensor) else edges
-    if not isinstance(edges, Iterable):
-        raise TypeError(f"Expected `edges` to be a sequence of steps, got {type(edges).__name__}.")
-    steps = [tuple(edge) if isinstance(edge, Sequence) else (edge,) for edge in edges]
-    for edge in steps:
-        for step in edge:
-            check_int("edges", step)
-    if not steps or {len(edge) for edge in steps} not in ({2}, {3}) or not all(map(any, steps)):
-        raise ValueError(f"Expected `edges` to be steps of 2 or 3 numbers, not all 0, got {steps}.")
-    if any(abs(step) >= 2**31 for edge in steps for step in edge):
-        raise ValueError(f"Expected `edges` of steps below 2 ** 31, got {steps}.")
-    return steps

@@ -85,19 +85,6 @@ def check_one_hot_label(label: Tensor, valid: Tensor | None) -> None:
         )
 
 
-def check_instances(label: Tensor, input: Tensor, edges: Sequence[Sequence[int]]) -> None:
-    """Check that ``input`` has a channel for each edge, of its rank, and a label of instances matches it."""
-    if input.shape[1] != len(edges) or input.ndim - 2 != len(edges[0]):
-        raise ValueError(
-            f"Expected `input` of shape (B, {len(edges)}, *spatial) in {len(edges[0])}-D, a channel for each edge,"
-            f" got {tuple(input.shape)}."
-        )
-    check_same_device("target", label, input)
-    expected = (input.shape[0], 1, *input.shape[2:])
-    if tuple(label.shape) != expected:
-        raise ValueError(f"Expected `target` of shape {expected}, got {tuple(label.shape)}.")
-
-
 def check_skeleton(skeleton: Tensor, input: Tensor, *, has_background: bool) -> None:
     """Check that a precomputed skeleton matches ``input`` in shape and device.
 

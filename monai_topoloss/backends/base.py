@@ -61,6 +61,14 @@ class Backend(Protocol):
         """
         ...
 
+    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+        """Find mistakes of affinities, bool ``(N, edges, *spatial)``, that split or merge the ids ``(N, *spatial)``.
+
+        Masks are of the shape of ``input``, and counts are ``(N, 1)``: how many objects more or fewer the mistakes
+        make, see `monai_topoloss.topology.critical_affinities`.
+        """
+        ...
+
     def critical_components(
         self,
         input: Tensor,

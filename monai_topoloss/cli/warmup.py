@@ -73,7 +73,9 @@ def _call_with_masks(backend: Backend, shape: tuple[int, ...]) -> None:
         backend.betti_numbers(mask, connectivity=connectivity)
         backend.euler_number(mask, connectivity=connectivity)
     edges = torch.eye(len(shape), dtype=torch.int64).tolist()
-    backend.label_affinities(mask[:, None].expand(-1, len(edges), *shape), edges=edges)
+    joined = mask[:, None].expand(-1, len(edges), *shape)
+    backend.label_affinities(joined, edges=edges)
+    backend.critical_affinities(joined, mask, edges=edges)
 
 
 def _call_with_probabilities(backend: SoftBackend, shape: tuple[int, ...]) -> None:

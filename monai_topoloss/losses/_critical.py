@@ -15,7 +15,6 @@ from monai_topoloss._checks.losses import check_criterion, check_loss_map
 from monai_topoloss._checks.options import (
     check_finite_number,
     check_ignore_index,
-    check_int,
     check_option,
     check_reduction,
     check_share,
@@ -85,22 +84,18 @@ class CriticalLoss(_Loss, ABC):
         alpha: float,
         beta: float,
         threshold: float,
-        connectivity: int | None,
         ignore_index: int | None,
         reduction: LossReduction | str,
         backend: str,
     ) -> None:
         super().__init__(reduction=check_reduction(reduction, LossReduction).value)
         check_criterion(criterion)
-        if connectivity is not None:
-            check_int("connectivity", connectivity, minimum=1)
         check_ignore_index(ignore_index)
         check_option("backend", backend, BACKENDS)
         self.criterion = criterion
         self.alpha = alpha
         self.beta = beta
         self.threshold = check_finite_number("threshold", threshold)
-        self.connectivity = connectivity
         self.ignore_index = ignore_index
         self.backend = backend
         self.last_counts = None

@@ -14,6 +14,7 @@ from monai.utils import LossReduction
 from torch import Tensor, nn
 
 from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_int
 from monai_topoloss._checks.targets import (
     check_label,
     check_logits,
@@ -45,7 +46,7 @@ class SupervoxelLoss(CriticalLoss):
 
     - One channel: a mask, or a map of instance ids, as target. Touching instances are told apart where one of them is
       missed; the criterion sees ``target > 0``. Two that touch and are predicted as one hold no wrong voxel, and are no
-      merge.
+      merge: that takes affinities, see `SupervoxelAffinityLoss`.
     - Several channels: the classes may overlap. The target has a channel of 0 and 1 for each, or with ``to_onehot_y``
       is a label map of class ids, ``(B, 1, *spatial)``, in which 0 is background.
     - With ``softmax`` the classes exclude each other, and the target is one-hot, or with ``to_onehot_y`` a label map.
@@ -107,7 +108,10 @@ class SupervoxelLoss(CriticalLoss):
         reduction: LossReduction | str = LossReduction.MEAN,
         backend: str = "auto",
     ) -> None:
-        super().__init__(criterion, alpha, beta, threshold, connectivity, ignore_index, reduction, backend)
+        super().__init__(criterion, alpha, beta, threshold, ignore_index, reduction, backend)
+        if connectivity is not None:
+            check_int("connectivity", connectivity, minimum=1)
+        self.connectivity = connectivity
         self.to_onehot_y = to_onehot_y
         self.softmax = softmax
 

@@ -3,6 +3,12 @@
 Gradients flow through soft skeletons alone.
 """
 
+from monai_topoloss.topology.affinity import (
+    CriticalAffinitiesResult,
+    affinities,
+    critical_affinities,
+    label_affinities,
+)
 from monai_topoloss.topology.betti import betti_numbers, euler_number
 from monai_topoloss.topology.components import Components, label_components
 from monai_topoloss.topology.critical import CriticalComponentsResult, critical_components
@@ -11,10 +17,14 @@ from monai_topoloss.topology.soft_skeleton import soft_skeleton
 
 __all__ = [
     "Components",
+    "CriticalAffinitiesResult",
     "CriticalComponentsResult",
+    "affinities",
     "betti_numbers",
+    "critical_affinities",
     "critical_components",
     "euler_number",
+    "label_affinities",
     "label_components",
     "skeletonize",
     "soft_skeleton",

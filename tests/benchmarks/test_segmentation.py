@@ -208,7 +208,7 @@ def test_losses_are_what_the_titles_say(make_run, arm):
     expected = (NeighborPenalty(dice_ce) if "penalty" in arm else dice_ce)(logits, label)
     if "cldice" in arm:
         cldice = SoftclDiceLoss(get("iterations"), include_background=False, softmax=True, to_onehot_y=True)
-        if arm == "recall_cldice_beta":
+        if arm in ("recall_cldice_beta", "recall_2_cldice_3"):
             cldice = SoftCenterlineDiceLoss(
                 get("iterations"), include_background=False, softmax=True, to_onehot_y=True, beta=0.5
             )

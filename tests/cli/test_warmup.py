@@ -62,6 +62,9 @@ BROAD_USE = """
                 topo.critical_components(other, image, connectivity=connectivity, ignore_index=2)
                 if image.max() < 4:
                     topo.critical_components(other, image, num_classes=4, connectivity=connectivity)
+            joined = topo.affinities(image, edges := np.eye(ndim, dtype=int))
+            topo.label_affinities(joined, edges)
+            topo.critical_affinities(topo.affinities(other, edges), image, edges)
 
     for shape in ((20, 66), (7, 8, 66)):
         logits = torch.from_numpy(rng.normal(size=(2, 3, *shape))).float()

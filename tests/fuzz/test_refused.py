@@ -41,12 +41,13 @@ def of_class(metric, **options):
     return Function(metric, {}, {"reduction": "mean", "backend": "auto", **options})
 
 
+EDGES, JOINED = [(1, 0), (0, 1)], torch.zeros(2, 5, 6)
 IMAGE, LABEL = np.zeros((5, 6), np.uint8), torch.zeros(5, 6)
 RANK = {"spatial_dims": None, "backend": "auto"}
 CRITICAL = {"connectivity": None, "num_classes": None, "ignore_index": None}
 VIEW = {"spatial_dims": None, "spacing": None, "axis": 0, "index": None, "backend": "auto", "connectivity": None}
 WEIGHTED = {"weight": None, "reduction": "mean", "radius": 2, "smooth_nr": 1e-5, "smooth_dr": 1e-5, "other_act": None}
-FOUND = {"alpha": 0.5, "beta": 0.5, "threshold": 0.0, "criterion": None, "connectivity": None, "reduction": "mean"}
+FOUND = {"alpha": 0.5, "beta": 0.5, "threshold": 0.0, "criterion": None, "reduction": "mean"}
 FUNCTIONS = {
     "skeletonize": Function(topology.skeletonize, {"mask": IMAGE}, {"method": None, **RANK}),
     "tubed_skeleton": Function(
@@ -60,6 +61,13 @@ FUNCTIONS = {
         {"input": LABEL, "target": LABEL},
         {**CRITICAL, "object_connectivity": None, "mistake_connectivity": None, **RANK},
     ),
+    "affinities": Function(topology.affinities, {"instances": IMAGE}, {"edges": EDGES, "ignore_index": None}),
+    "label_affinities": Function(topology.label_affinities, {"affinity": JOINED}, {"edges": EDGES, "backend": "auto"}),
+    "critical_affinities": Function(
+        topology.critical_affinities,
+        {"input": JOINED, "target": LABEL},
+        {"edges": EDGES, "ignore_index": None, "backend": "auto"},
+    ),
     "SkeletonRecallLoss": with_options(losses.SkeletonRecallLoss, ignore_index=None, backend="auto", **WEIGHTED),
     "DiceCESkeletonRecallLoss": with_options(
         losses.DiceCESkeletonRecallLoss,
@@ -71,9 +79,17 @@ FUNCTIONS = {
         backend="auto",
         **WEIGHTED,
     ),
-    "SupervoxelLoss": with_options(losses.SupervoxelLoss, ignore_index=None, backend="auto", **FOUND),
+    "SupervoxelLoss": with_options(
+        losses.SupervoxelLoss, connectivity=None, ignore_index=None, backend="auto", **FOUND
+    ),
     "SupervoxelAffinityLoss": with_options(
-        losses.SupervoxelAffinityLoss, labels=1, edges=[(1, 0), (0, 1)], ignore_index=None, backend="auto", **FOUND
+        losses.SupervoxelAffinityLoss,
+        labels=1,
+        edges=EDGES,
+        n_joining=None,
+        ignore_index=None,
+        backend="auto",
+        **FOUND,
     ),
     "SkeletonDeepSupervisionLoss": with_options(
         lambda **options: losses.SkeletonDeepSupervisionLoss(losses.SkeletonRecallLoss(), **options),

@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import copy
 import pickle
-from itertools import product
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from monai_topoloss.losses import SupervoxelAffinityLoss
-from monai_topoloss.losses.affinity import affinities
-from tests.oracles import supervoxel
+from monai_topoloss.topology import affinities
+from tests.oracles import affinities as oracle
 
 EDGES = {2: [(1, 0), (0, 1)], 3: [(1, 0, 0), (0, 1, 0), (0, 0, 1)]}
 MORE_EDGES = [(-1, 0), (0, -2), (1, 1), (9, 0), (0, 3)]
@@ -24,42 +21,21 @@ def make_data(ndim, edges, seed=0):
     generator = torch.Generator().manual_seed(seed)
     label = torch.randint(0, 4, (2, 1, *SHAPES[ndim]), generator=generator) * 7
     label = label.repeat_interleave(2, dim=-1)[..., : SHAPES[ndim][-1]]
-    joined, _ = affinities(label, edges)
+    joined = affinities(label[:, 0], edges)
     return 2 * joined + torch.randn(joined.shape, generator=generator) - 1, label
-
-
-def by_voxels(affinity, edges):
-    """Instances and valid edges of one image, voxel by voxel."""
-    shape = affinity.shape[1:]
-    index, pairs = np.arange(np.prod(shape)).reshape(shape), []
-    for k, edge in enumerate(edges):
-        for voxel in product(*map(range, shape)):
-            other = tuple(a + b for a, b in zip(voxel, edge, strict=True))
-            if affinity[(k, *voxel)] and all(0 <= a < n for a, n in zip(other, shape, strict=True)):
-                pairs.append((index[voxel], index[other]))
-    pairs = np.array(pairs).reshape(-1, 2)
-    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(index.size, index.size))
-    labels = connected_components(graph, directed=False)[1]
-    joined = np.isin(np.arange(index.size), pairs)
-    return np.where(joined, labels + 1, 0).reshape(shape)
 
 
 def expected_loss(input, label, edges, alpha, beta):
     """The definition, edge by edge."""
     total, count = 0.0, 0
     for logits, ids in zip(input.numpy(), label[:, 0].numpy(), strict=True):
-        instances = by_voxels(logits > 0, edges)
-        splits, _ = supervoxel.linear(ids, instances, ids.ndim)
-        merges, _ = supervoxel.linear(instances, ids, ids.ndim)
-        for k, edge in enumerate(edges):
-            for voxel in product(*map(range, ids.shape)):
-                other = tuple(a + b for a, b in zip(voxel, edge, strict=True))
-                if all(0 <= a < n for a, n in zip(other, ids.shape, strict=True)):
-                    true = float(ids[voxel] == ids[other] != 0)
-                    each = np.logaddexp(0, logits[(k, *voxel)]) - true * logits[(k, *voxel)]
-                    split, merge = splits[voxel] | splits[other], merges[voxel] | merges[other]
-                    total += ((1 - alpha) + alpha * (beta * split + (1 - beta) * merge)) * each
-                    count += 1
+        splits, merges, _, _ = oracle.critical(logits > 0, ids, edges)
+        for k, voxel, other in oracle.list_edges(ids.shape, edges):
+            place = (k, *voxel)
+            true = float(ids[voxel] == ids[other] != 0)
+            each = np.logaddexp(0, logits[place]) - true * logits[place]
+            total += ((1 - alpha) + alpha * (beta * splits[place] + (1 - beta) * merges[place])) * each
+            count += 1
     return total / count
 
 
@@ -77,28 +53,45 @@ def test_equals_the_definition(ndim, edges, seed, device):
     assert output.n_splits.shape == output.n_merges.shape == (2, 1)
 
 
-def test_a_perfect_prediction_has_no_critical_component():
+def test_a_perfect_prediction_has_nothing_critical():
     label = torch.arange(4).repeat_interleave(16).reshape(1, 1, 8, 8)
-    joined, inside = affinities(label, EDGES[2])
-    output = SupervoxelAffinityLoss(EDGES[2]).with_counts(20.0 * joined - 10, label)
+    output = SupervoxelAffinityLoss(EDGES[2]).with_counts(20.0 * affinities(label[:, 0], EDGES[2]) - 10, label)
     assert output.n_splits == output.n_merges == 0
     assert output.loss < 1e-4
-    assert inside.sum() == 2 * 7 * 8
+
+
+def weights(input, label, **options):
+    """Of each affinity in the loss."""
+    each = F.binary_cross_entropy_with_logits(input, affinities(label[:, 0], EDGES[2]).float(), reduction="none")
+    return SupervoxelAffinityLoss(EDGES[2], reduction="none", **options)(input, label) / each
 
 
 def test_a_cut_splits():
     label = torch.zeros(1, 1, 5, 9, dtype=torch.long)
     label[..., 2, :] = 3
-    joined, _ = affinities(label, EDGES[2])
+    joined = affinities(label[:, 0], EDGES[2])
     joined[:, 1, 2, 3:5] = False  # voxel 4 is alone
-    output = SupervoxelAffinityLoss(EDGES[2], reduction="none").with_counts(4.0 * joined - 2, label)
-    assert output.n_splits == 1
-    each = F.binary_cross_entropy_with_logits(
-        4.0 * joined - 2, affinities(label, EDGES[2])[0].float(), reduction="none"
-    )
-    ratio = output.loss[0, 1, 2] / each[0, 1, 2]
-    torch.testing.assert_close(ratio[:8], torch.tensor([0.5, 0.5, 0.5, 0.75, 0.75, 0.5, 0.5, 0.5]))
-    assert ratio[8] == 0  # leaves the image
+    input = 4.0 * joined - 2
+    assert SupervoxelAffinityLoss(EDGES[2]).with_counts(input, label).n_splits == 1
+    found = weights(input, label)[0, 1, 2]
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.5, 0.5, 0.75, 0.75, 0.5, 0.5, 0.5, 0]))  # 8 leaves the image
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.5])
+def test_the_affinity_that_joins_two_that_touch_is_dearer_with_a_larger_alpha(beta):
+    label = torch.ones(1, 1, 6, 8, dtype=torch.long)
+    label[..., 4:] = 2
+    joined = affinities(label[:, 0], EDGES[2])
+    joined[0, 1, 3, 3] = True
+    input = 4.0 * joined - 2
+    output = SupervoxelAffinityLoss(EDGES[2]).with_counts(input, label)
+    assert (output.n_splits, output.n_merges) == (0, 1)
+    alphas = [0.2, 0.5, 0.8, 1.0]
+    found = [weights(input, label, alpha=alpha, beta=beta)[0, 1, 3] for alpha in alphas]
+    torch.testing.assert_close(torch.stack(found)[:, 3], torch.tensor([1 - a + a * (1 - beta) for a in alphas]))
+    shares = [float(each[3] / each.sum()) for each in found]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1  # with alpha 1 nothing else is seen
 
 
 @pytest.mark.parametrize("ignore_index", [255, -1])
@@ -133,8 +126,9 @@ def test_reductions_criterion_and_copies():
     map_ = SupervoxelAffinityLoss(EDGES[2], reduction="none")(input, label)
     torch.testing.assert_close(SupervoxelAffinityLoss(EDGES[2], reduction="sum")(input, label), map_.sum())
     squared = SupervoxelAffinityLoss(EDGES[2], criterion=torch.nn.MSELoss(reduction="none"), alpha=0)
-    joined, inside = affinities(label, EDGES[2])
-    expected = ((input - joined.float()) ** 2 * inside).sum() / (2 * inside.sum())
+    joined = affinities(label[:, 0], EDGES[2])
+    inside = affinities(torch.ones_like(label[:, 0]), EDGES[2])
+    expected = ((input - joined.float()) ** 2 * inside).sum() / inside.sum()
     torch.testing.assert_close(squared(input, label), expected)
     assert pickle.loads(pickle.dumps(squared))(input, label) == copy.deepcopy(squared)(input, label)
 
@@ -171,16 +165,22 @@ def test_bad_input(input, target, message):
         SupervoxelAffinityLoss(EDGES[2])(input, target)
 
 
-def test_connectivity_reaches_the_search():
-    """Two voxels across a corner, one instance by an edge along the diagonal; one is missed."""
-    edges = [(1, 0), (0, 1), (1, 1)]
-    label = torch.zeros(1, 1, 4, 4, dtype=torch.int64)
-    for k in range(4):
-        label[..., k, k] = 1
-    input = torch.full((1, 3, 4, 4), -1.0)
-    input[0, 2, 0, 0] = 1  # the first two of four voxels on the diagonal are joined
-    counts = [SupervoxelAffinityLoss(edges, connectivity=k).with_counts(input, label).n_splits.item() for k in (1, 2)]
-    assert counts == [2, 0]  # with faces alone the two that are missed touch nothing, nor each other
+def test_edges_that_do_not_join_are_not_searched():
+    edges = [*EDGES[2], (0, 3)]
+    label = torch.ones(1, 1, 1, 8, dtype=torch.int64)
+    joined = affinities(label[:, 0], edges)
+    joined[0, 1, 0, 3] = False  # a cut, over which long affinities reach
+    joined[0, 2, 0, 0] = False
+    input = 4.0 * joined - 2
+    both = [SupervoxelAffinityLoss(edges, n_joining=n, reduction="none") for n in (None, 2)]
+    assert [loss.with_counts(input, label).n_splits.item() for loss in both] == [0, 1]
+    each = F.binary_cross_entropy_with_logits(input, affinities(label[:, 0], edges).float(), reduction="none")
+    ratio = (both[1](input, label) / each)[0]
+    torch.testing.assert_close(ratio[1, 0], torch.tensor([0.5, 0.5, 0.5, 0.75, 0.5, 0.5, 0.5, 0]))
+    torch.testing.assert_close(ratio[2, 0], torch.tensor([0.5, 0.5, 0.5, 0.5, 0.5, 0, 0, 0]))
+    for n, error in ((0, ValueError), (4, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="Expected `n_joining`"):
+            SupervoxelAffinityLoss(edges, n_joining=n)
 
 
 def test_edges_into_what_is_ignored_join_nothing():

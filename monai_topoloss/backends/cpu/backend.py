@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.base import Critical, PartitionErrors
-from monai_topoloss.backends.cpu import betti, components, critical, partitions, skeleton, soft_skeleton
+from monai_topoloss.backends.cpu import affinities, betti, components, critical, partitions, skeleton, soft_skeleton
 from monai_topoloss.backends.cpu.threads import for_each
 
 __all__ = ["BACKEND", "CpuBackend"]
@@ -49,17 +49,30 @@ class CpuBackend:
 
     def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
         """See `Backend.label_affinities`."""
-        flat = 3 - (affinity.ndim - 2)  # axes that an image lacks
-        items = _as_volumes(affinity.flatten(0, 1))
-        items = items.reshape(len(affinity), len(edges), *items.shape[1:])
-        steps = np.array([(0,) * flat + tuple(edge) for edge in edges])
-        labels = np.zeros((len(affinity), *items.shape[2:]), np.int32)
+        items, steps = _as_graphs(affinity, edges)
+        labels = np.zeros((len(items), *items.shape[2:]), np.int32)
 
         def label(index: int) -> None:
-            components.label_affinities(items[index], steps, labels[index])
+            affinities.label_affinities(items[index], steps, labels[index])
 
         for_each(label, range(len(items) if items.size else 0))
         return _to_tensor(labels.reshape(len(affinity), *affinity.shape[2:]), affinity)
+
+    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+        """See `Backend.critical_affinities`."""
+        inputs, steps = _as_graphs(input, edges)
+        targets = _as_volumes(target)
+        masks = np.zeros((2, *inputs.shape), np.bool_)
+        counts = np.zeros((2, len(inputs), 1), np.int64)
+
+        def find(index: int) -> None:
+            counts[:, index, 0] = affinities.critical_affinities(
+                inputs[index], targets[index], steps, masks[0, index], masks[1, index]
+            )
+
+        for_each(find, range(len(inputs) if inputs.size else 0))
+        splits, merges = (_to_tensor(mask.reshape(input.shape), input) for mask in masks)
+        return Critical(splits, merges, *(_to_tensor(count, input) for count in counts))
 
     def critical_components(
         self,
@@ -151,6 +164,14 @@ def _as_volumes(batch: Tensor) -> NDArray[Any]:
     """Return items (N, *spatial) as volumes (N, Z, Y, X); images have one plane."""
     items = np.ascontiguousarray(batch.numpy(force=True))
     return items if items.ndim == 4 else items[:, None]
+
+
+def _as_graphs(affinity: Tensor, edges: Sequence[Sequence[int]]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return affinities (N, edges, *spatial) as (N, edges, Z, Y, X), and edges as steps in z, y and x."""
+    volumes = _as_volumes(affinity.flatten(0, 1))
+    flat = 5 - affinity.ndim  # axes that an image lacks
+    steps = np.array([(0,) * flat + tuple(edge) for edge in edges], np.int64)
+    return volumes.reshape(len(affinity), len(edges), *volumes.shape[1:]), steps
 
 
 def _to_tensor(array: NDArray[Any], like: Tensor) -> Tensor:

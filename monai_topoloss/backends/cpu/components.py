@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import count_bits, jit, jit_inline, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu._numba import count_bits, jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.rows import FILL, as_bits, equal_word, fill, narrow, nonzero_word
-from monai_topoloss.backends.cpu.runs import join
 
 _U = np.uint64
 _0, _1, _63 = (_U(i) for i in (0, 1, 63))
@@ -289,48 +288,3 @@ def _write_run(out: Any, begin: Any, end: Any, number: Any, follows: Any) -> Any
         if not follows:
             for i in range(end, min(end + FILL, len(out))):
                 out[i] = 0
-
-
-def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[np.int32]) -> None:
-    """Number the components of a graph of voxels from 1 on, in raster order, into zeros; single voxels stay 0.
-
-    Args:
-        affinity: (edges, Z, Y, X), whether a voxel is joined to the one an edge further, which may be outside.
-        edges: (edges, 3), steps in z, y and x.
-        out: int32, (Z, Y, X), zeros.
-    """
-    _label_graph(affinity, edges, out)
-
-
-@jit
-def _label_graph(affinity: Any, edges: Any, out: Any) -> Any:
-    parent = np.arange(out.size)
-    _join_affine(affinity, edges, parent, out.reshape(-1))
-    _number_voxels(parent, out.reshape(-1))
-
-
-@jit_loop
-def _join_affine(affinity: Any, edges: Any, parent: Any, joined: Any) -> Any:
-    depth, height, width = affinity.shape[1:]
-    for e in range(len(edges)):
-        dz, dy, dx = edges[e, 0], edges[e, 1], edges[e, 2]
-        step = (dz * height + dy) * width + dx
-        for z in range(max(0, -dz), min(depth, depth - dz)):
-            for y in range(max(0, -dy), min(height, height - dy)):
-                for x in range(max(0, -dx), min(width, width - dx)):
-                    if affinity[e, z, y, x]:
-                        i = (z * height + y) * width + x
-                        join(parent, i, i + step)
-                        joined[i], joined[i + step] = 1, 1
-
-
-@jit_loop
-def _number_voxels(parent: Any, out: Any) -> Any:
-    count = 0
-    for i in range(len(parent)):
-        if out[i]:
-            if parent[i] == i:
-                count += 1
-                out[i] = count
-            else:
-                out[i] = out[parent[i]]

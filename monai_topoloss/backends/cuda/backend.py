@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from monai_topoloss.backends.base import Critical, PartitionErrors
-from monai_topoloss.backends.cuda import betti, components, critical, partitions, skeleton
+from monai_topoloss.backends.cuda import affinities, betti, components, critical, partitions, skeleton
 from monai_topoloss.backends.cuda.launch import current_stream, device_for
 from monai_topoloss.backends.cuda.volumes import as_volumes
 
@@ -71,7 +71,15 @@ class CudaBackend:
     def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
         """See `Backend.label_affinities`."""
         volumes = affinity if affinity.ndim == 5 else affinity.unsqueeze(2)
-        return components.label_affinities(volumes, edges).view(len(affinity), *affinity.shape[2:])
+        labels = affinities.label_affinities(volumes, affinities.as_steps(edges))
+        return labels.view(len(affinity), *affinity.shape[2:])
+
+    @_on_gpu
+    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+        """See `Backend.critical_affinities`."""
+        volumes = input if input.ndim == 5 else input.unsqueeze(2)
+        found = affinities.critical_affinities(volumes, as_volumes(target), affinities.as_steps(edges))
+        return found._replace(splits=found.splits.view(input.shape), merges=found.merges.view(input.shape))
 
     @_on_gpu
     def critical_components(

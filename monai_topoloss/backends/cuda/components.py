@@ -26,29 +26,13 @@ def as_keys(ids: Tensor, factor: int = 1) -> Tensor:
 def label_components(image: Tensor, connectivity: int) -> tuple[Tensor, Tensor]:
     """Number the components of equal ids in (N, Z, Y, X) from 1 on, in raster order: int32, and int64 (N,)."""
     keys = as_keys(image)
-    return _number(find_components(keys, connectivity, connectivity), keys)
+    return number_components(find_components(keys, connectivity, connectivity), keys)
 
 
 def count_components(mask: Tensor, connectivity: int) -> Tensor:
     """Return how many components masks (N, Z, Y, X) have, int64 (N,)."""
     keys = mask.to(torch.int32)
     return find_roots(find_components(keys, connectivity, connectivity), keys).flatten(1).sum(dim=1)
-
-
-def label_affinities(affinity: Tensor, edges: Sequence[Sequence[int]]) -> Tensor:
-    """Number the components of graphs of voxels, (N, edges, Z, Y, X), in the same way; single voxels are 0."""
-    shape = (len(affinity), *affinity.shape[2:])
-    parent = _number_voxels(shape, affinity.device)
-    joined = torch.zeros(shape, dtype=torch.uint8, device=affinity.device)
-    affinity = affinity.contiguous()
-    for index, edge in enumerate(edges):
-        step = (0,) * (3 - len(edge)) + tuple(edge)
-        launch(
-            "join_affine", parent.numel(), parent, joined, affinity, len(affinity), len(edges), *shape[1:],
-            index, *step,
-        )  # fmt: skip
-    launch("flatten", parent.numel(), parent, parent.numel())
-    return _number(parent, joined)[0]
 
 
 def find_components(
@@ -58,7 +42,7 @@ def find_components(
 
     Components of odd keys are under a connectivity of their own; ``remainder_as_one`` joins all even keys.
     """
-    parent = _number_voxels(keys.shape, keys.device)
+    parent = number_voxels(keys.shape, keys.device)
     launch(
         "join_equal", keys.numel(), parent, keys, *keys.shape, even_connectivity, odd_connectivity,
         int(remainder_as_one),
@@ -69,16 +53,16 @@ def find_components(
 
 def find_roots(parent: Tensor, keys: Tensor) -> Tensor:
     """Return which voxels are the first of a component."""
-    return (parent == _number_voxels(parent.shape, parent.device)) & (keys != 0)
+    return (parent == number_voxels(parent.shape, parent.device)) & (keys != 0)
 
 
-def _number_voxels(shape: Sequence[int], device: torch.device) -> Tensor:
+def number_voxels(shape: Sequence[int], device: torch.device) -> Tensor:
     """Return the numbers of voxels, in raster order."""
     count = check_size(shape)
     return torch.arange(count, dtype=torch.int32, device=device).view(*shape)
 
 
-def _number(parent: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+def number_components(parent: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
     """Number components in the order of their first voxels, within each item."""
     numbers = find_roots(parent, keys).flatten().cumsum(dim=0, dtype=torch.int32)  # of all items, one after the other
     by_item = numbers.view(parent.flatten(1).shape)

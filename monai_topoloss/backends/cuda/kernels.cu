@@ -179,18 +179,86 @@ extern "C" __global__ void join_equal(
     }
 }
 
-// Join the voxels that an edge joins, and note them; the edge's other end may be outside.
+// Of kernels about affinities (items, edges, depth, height, width), a launch is about one of the edges.
+
+// The voxel an edge further, or -1 outside.
+__device__ i64 further(i64 v, i64 depth, i64 height, i64 width, i64 dz, i64 dy, i64 dx) {
+    const i64 x = v % width + dx, y = v / width % height + dy, z = v / width / height % depth + dz;
+    if (z < 0 || z >= depth || y < 0 || y >= height || x < 0 || x >= width) return -1;
+    return v + (dz * height + dy) * width + dx;
+}
+
+// Say which affinities are true, and which do not leave the image.
+extern "C" __global__ void compare_ends(
+    u8* truth, u8* inside, const int* keys, i64 items, i64 edges, i64 depth, i64 height, i64 width, i64 edge, i64 dz,
+    i64 dy, i64 dx) {
+    const i64 size = depth * height * width;
+    FOR_EACH(v, items * size) {
+        const i64 i = ((v / size) * edges + edge) * size + v % size, w = further(v, depth, height, width, dz, dy, dx);
+        inside[i] = w >= 0;
+        truth[i] = w >= 0 && keys[v] != 0 && keys[v] == keys[w];
+    }
+}
+
+// Join the ends of affinities, and note them.
 extern "C" __global__ void join_affine(
-    int* parent, u8* joined, const u8* affinity, i64 items, i64 edges, i64 depth, i64 height, i64 width, i64 edge,
+    const u8* affinity, int* parent, u8* joined, i64 items, i64 edges, i64 depth, i64 height, i64 width, i64 edge,
     i64 dz, i64 dy, i64 dx) {
     const i64 size = depth * height * width;
-    FOR_EACH(i, items * size) {
-        const i64 x = i % width, y = i / width % height, z = i / width / height % depth, n = i / size;
-        if (!affinity[(n * edges + edge) * size + i % size]) continue;
-        if (z + dz < 0 || z + dz >= depth || y + dy < 0 || y + dy >= height || x + dx < 0 || x + dx >= width) continue;
-        const i64 j = i + (dz * height + dy) * width + dx;
-        joined[i] = joined[j] = 1;
-        join(parent, (int)i, (int)j);
+    FOR_EACH(v, items * size) {
+        const i64 i = ((v / size) * edges + edge) * size + v % size, w = further(v, depth, height, width, dz, dy, dx);
+        if (w < 0 || !affinity[i]) continue;
+        joined[v] = joined[w] = 1;
+        join(parent, (int)v, (int)w);
+    }
+}
+
+// Select the mistakes between voxels that are both not of the remainder; they hang together where they meet.
+extern "C" __global__ void select_free(
+    u8* selected, const u8* mistakes, const u8* remains, i64 items, i64 edges, i64 depth, i64 height, i64 width,
+    i64 edge, i64 dz, i64 dy, i64 dx) {
+    const i64 size = depth * height * width;
+    FOR_EACH(v, items * size) {
+        const i64 i = ((v / size) * edges + edge) * size + v % size, w = further(v, depth, height, width, dz, dy, dx);
+        selected[i] = w >= 0 && mistakes[i] && !remains[v] && !remains[w];
+    }
+}
+
+// Keep, for each component of mistakes, the first component of the remainder that it touches, or -1, and whether it
+// touches many; join those that it touches. ``component`` says of voxels of the remainder which of its components
+// they are of, and of others which component of mistakes. Note the ends of mistakes.
+extern "C" __global__ void touch_affine(
+    const u8* mistakes, const int* component, const u8* remains, int* joined, int* touched, u8* many, u8* ends,
+    i64 items, i64 edges, i64 depth, i64 height, i64 width, i64 edge, i64 dz, i64 dy, i64 dx) {
+    const i64 size = depth * height * width;
+    FOR_EACH(v, items * size) {
+        const i64 i = ((v / size) * edges + edge) * size + v % size, w = further(v, depth, height, width, dz, dy, dx);
+        if (w < 0 || !mistakes[i]) continue;
+        ends[v] = ends[w] = 1;
+        if (!remains[v] && !remains[w]) continue;
+        int first = component[v], other = component[w];
+        if (!remains[v] || !remains[w]) {
+            const int mistake = remains[v] ? other : first;
+            other = remains[v] ? first : other;
+            first = atomicCAS(touched + mistake, -1, other);  // which goes from -1 to a root, and never back
+            if (first == -1) first = other;
+            if (first != other) many[mistake] = 1;
+        }
+        join(joined, first, other);
+    }
+}
+
+// Say which mistakes are critical: those of components that touch none or many, or between two of the remainder.
+extern "C" __global__ void judge_affine(
+    u8* critical, const u8* mistakes, const int* component, const u8* remains, const int* touched, const u8* many,
+    i64 items, i64 edges, i64 depth, i64 height, i64 width, i64 edge, i64 dz, i64 dy, i64 dx) {
+    const i64 size = depth * height * width;
+    FOR_EACH(v, items * size) {
+        const i64 i = ((v / size) * edges + edge) * size + v % size, w = further(v, depth, height, width, dz, dy, dx);
+        critical[i] = 0;
+        if (w < 0 || !mistakes[i]) continue;
+        const int mistake = component[remains[v] ? w : v];
+        critical[i] = remains[v] && remains[w] ? component[v] != component[w] : touched[mistake] == -1 || many[mistake];
     }
 }
 

@@ -8,6 +8,7 @@ import torch
 
 from monai_topoloss.backends.cpu.backend import BACKEND as CPU
 from monai_topoloss.backends.cuda.backend import BACKEND
+from monai_topoloss.topology._edges import join_equal
 from tests.backends.cuda import host
 from tests.images import KINDS, random_mask
 
@@ -36,7 +37,7 @@ def cuda(request, monkeypatch):
         return OnDevice("cuda")
     if host.compiler() is None:
         pytest.skip("needs a C++ compiler")
-    for module in ("skeleton", "components", "critical", "betti"):
+    for module in ("affinities", "skeleton", "components", "critical", "betti"):
         monkeypatch.setattr(f"monai_topoloss.backends.cuda.{module}.launch", host.launch)
     monkeypatch.setattr("monai_topoloss.backends.cuda.backend.device_for", lambda tensor: tensor.device)
     return OnDevice("cpu")
@@ -118,6 +119,20 @@ def test_label_affinities(cuda, edges):
     for density in (0.1, 0.4, 0.9):
         affinity = torch.from_numpy(np.random.default_rng(0).random(shape) < density)
         assert_equal(cuda.label_affinities(affinity, edges=edges), CPU.label_affinities(affinity, edges=edges))
+
+
+@pytest.mark.parametrize("edges", [[(1, 0), (0, 1), (-3, 4)], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-2, 0, 5)]])
+@pytest.mark.parametrize("wrong", [0.02, 0.2, 0.5, 1.0])
+def test_critical_affinities(cuda, edges, wrong):
+    rng = np.random.default_rng(0)
+    for values in (2, 4, 2**40):
+        shape = (3, *(6, 7, 8)[: len(edges[0])])
+        target = torch.from_numpy(rng.integers(0, 4, shape)).repeat_interleave(2, dim=-1) * (values // 2)
+        truth = join_equal(target, edges)
+        input = truth ^ torch.from_numpy(rng.random(truth.shape) < wrong)
+        found, expected = (b.critical_affinities(input, target, edges=edges) for b in (cuda, CPU))
+        for name in found._fields:
+            assert_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

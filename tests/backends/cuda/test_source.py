@@ -59,5 +59,5 @@ def test_each_kernel_is_launched():
     kernels = set(re.findall(r'extern "C" __global__ void (\w+)\(', SOURCE.read_text()))
     launched = set()
     for path in SOURCE.parent.glob("*.py"):
-        launched |= set(re.findall(r'launch\(\s*"(\w+)"', path.read_text()))
+        launched |= set(re.findall(r'launch(?:_edges)?\(\s*"(\w+)"', path.read_text()))
     assert launched == kernels
