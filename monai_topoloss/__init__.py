@@ -40,10 +40,18 @@ if TYPE_CHECKING:
         tubed_skeleton,
     )
     from monai_topoloss.transforms import (
+        AffinitiesToInstances,
+        AffinitiesToInstancesD,
+        AffinitiesToInstancesd,
+        AffinitiesToInstancesDict,
         CriticalComponents,
         CriticalComponentsD,
         CriticalComponentsd,
         CriticalComponentsDict,
+        InstancesToAffinities,
+        InstancesToAffinitiesD,
+        InstancesToAffinitiesd,
+        InstancesToAffinitiesDict,
         Skeletonize,
         SkeletonizeD,
         Skeletonized,
@@ -61,11 +69,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AffinitiesToInstances",
+    "AffinitiesToInstancesD",
+    "AffinitiesToInstancesDict",
+    "AffinitiesToInstancesd",
     "CriticalComponents",
     "CriticalComponentsD",
     "CriticalComponentsDict",
     "CriticalComponentsd",
     "DiceCESkeletonRecallLoss",
+    "InstancesToAffinities",
+    "InstancesToAffinitiesD",
+    "InstancesToAffinitiesDict",
+    "InstancesToAffinitiesd",
     "LossWeightSchedule",
     "NeighborPenalty",
     "PrepareBatchSkeleton",

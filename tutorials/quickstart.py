@@ -69,7 +69,7 @@ def make_loss(name: str, epochs: int) -> tuple[torch.nn.Module, Callable, list]:
     if name == "Dice + CE + Skeleton Recall":
         return DiceCESkeletonRecallLoss(**options), PrepareBatchSkeleton(), [RestoreLabel()]
     if name == "Dice + CE + Skeleton Recall + soft clDice":
-        loss = DiceCESkeletonRecallLoss(**options, lambda_cldice=2)
+        loss = DiceCESkeletonRecallLoss(**options, lambda_recall=2, lambda_cldice=3)
         return loss, PrepareBatchSkeleton(), [RestoreLabel()]
     # With alpha = 0, the supervoxel loss is its criterion: cross entropy.
     supervoxel = SupervoxelLoss(to_onehot_y=True, softmax=True)

@@ -52,6 +52,26 @@ def check_affinity(name: str, value: Any, edges: Sequence[Sequence[int]]) -> Ten
     return joined
 
 
+def check_affinity_image(name: str, image: Any, edges: Sequence[Sequence[int]]) -> Tensor:
+    """Return an image with a channel for each edge, of its rank, as a plain tensor."""
+    return _check_image(name, image, len(edges), edges)
+
+
+def check_channel_of_ids(name: str, image: Any, edges: Sequence[Sequence[int]]) -> Tensor:
+    """Return an image with one channel of ids, of the rank of edges, as a plain tensor."""
+    return _check_image(name, image, 1, edges)
+
+
+def _check_image(name: str, image: Any, channels: int, edges: Sequence[Sequence[int]]) -> Tensor:
+    tensor = check_tensor(name, image)
+    if tensor.ndim != len(edges[0]) + 1 or len(tensor) != channels:
+        raise ValueError(
+            f"Expected `{name}` of shape ({channels}, *spatial) in {len(edges[0])}-D, as `edges` are,"
+            f" got {tuple(tensor.shape)}."
+        )
+    return tensor
+
+
 def check_ids_of_edges(name: str, tensor: Tensor, edges: Sequence[Sequence[int]]) -> None:
     """Check that a map of ids has at least the axes that edges lead along."""
     if tensor.ndim < len(edges[0]):

@@ -43,9 +43,9 @@ class DiceCESkeletonRecallLoss(_Loss):
             + \lambda_{cldice} L_{clDice} + \lambda_{precision} L_{precision}
 
     By default it is the published loss, with neither `SoftCenterlineDiceLoss` nor `SkeletonPrecisionLoss`;
-    ``lambda_cldice=2`` is what did best in our hands: fewer breaks, and fewer inventions. Dice and cross entropy are
-    those of `monai.losses.DiceCELoss`, with two differences: ``sigmoid=True`` means binary cross entropy for any number
-    of channels, where MONAI's takes the softmax of several, and there is ``ignore_index``.
+    ``lambda_recall=2, lambda_cldice=3`` is what we recommend, see :doc:`/when`. Dice and cross entropy are those of
+    `monai.losses.DiceCELoss`, with two differences: ``sigmoid=True`` means binary cross entropy for any number of
+    channels, where MONAI's takes the softmax of several, and there is ``ignore_index``.
 
     Args:
         include_background: whether Dice counts channel 0. The recall leaves it out anyway where it is the background,

@@ -191,8 +191,8 @@ class nnUNetTrainerSkeletonRecall(TopologyTrainerMixin, nnUNetTrainer):  # type:
 class nnUNetTrainerSkeletonRecallCenterlineDice(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
     """Dice + cross entropy + Skeleton Recall + soft clDice."""
 
-    recall_weight = 1.0
-    cldice_weight = 2.0
+    recall_weight = 2.0
+    cldice_weight = 3.0
 
 
 class nnUNetTrainerSkeletonRecallPrecision(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801

@@ -1,4 +1,4 @@
-"""MONAI transforms: skeletons and tubed skeletons of labels, critical components of predictions."""
+"""MONAI transforms: skeletons of labels, critical components of predictions, instances and affinities."""
 
 from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, SoftSkeletonize, TubedSkeletonize
 from monai_topoloss.transforms.dictionary import (
@@ -15,12 +15,30 @@ from monai_topoloss.transforms.dictionary import (
     TubedSkeletonized,
     TubedSkeletonizeDict,
 )
+from monai_topoloss.transforms.instances import (
+    AffinitiesToInstances,
+    AffinitiesToInstancesD,
+    AffinitiesToInstancesd,
+    AffinitiesToInstancesDict,
+    InstancesToAffinities,
+    InstancesToAffinitiesD,
+    InstancesToAffinitiesd,
+    InstancesToAffinitiesDict,
+)
 
 __all__ = [
+    "AffinitiesToInstances",
+    "AffinitiesToInstancesD",
+    "AffinitiesToInstancesDict",
+    "AffinitiesToInstancesd",
     "CriticalComponents",
     "CriticalComponentsD",
     "CriticalComponentsDict",
     "CriticalComponentsd",
+    "InstancesToAffinities",
+    "InstancesToAffinitiesD",
+    "InstancesToAffinitiesDict",
+    "InstancesToAffinitiesd",
     "Skeletonize",
     "SkeletonizeD",
     "SkeletonizeDict",

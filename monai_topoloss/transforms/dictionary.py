@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
-from monai.transforms import MapTransform
-from torch import Tensor
 
-from monai_topoloss._checks.keys import check_new_keys, check_prefix, check_two_prefixes
+from monai_topoloss._checks.keys import check_two_prefixes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.topology.soft_skeleton import ITERATIONS
+from monai_topoloss.transforms._derived import Derived, DerivedOne
 from monai_topoloss.transforms.array import CriticalComponents, Skeletonize, SoftSkeletonize, TubedSkeletonize
 
 __all__ = [
@@ -41,51 +38,7 @@ SOFT_SKELETON_PREFIX = "soft_skeleton_"
 CRITICAL_PREFIXES = ("splits_", "merges_")
 
 
-class _Derived(MapTransform):
-    """Save what is made of each key under the key with a prefix in front."""
-
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool) -> None:
-        super().__init__(keys, allow_missing_keys)
-        for key in self.keys:
-            check_new_keys(self._names(key), self.keys)
-
-    @abstractmethod
-    def _names(self, key: Hashable) -> list[str]:
-        """Return the keys of what is made of a key."""
-
-    @abstractmethod
-    def _make(self, item: NdarrayOrTensor, items: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
-        """Return what is made of an item."""
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with the new items."""
-        items = dict(data)
-        images = [key for key, item in data.items() if isinstance(item, Tensor | np.ndarray)]
-        for key in self.key_iterator(items):
-            names = self._names(key)
-            check_new_keys(names, images)
-            for name, new in zip(names, self._make(items[key], items), strict=True):
-                items[key if name == str(key) else name] = new
-        return items
-
-
-class _Skeleton(_Derived):
-    """Save a skeleton of each key."""
-
-    transform: Callable[[NdarrayOrTensor], NdarrayOrTensor]
-
-    def __init__(self, keys: KeysCollection, prefix: str, allow_missing_keys: bool) -> None:
-        self.prefix = check_prefix(prefix)
-        super().__init__(keys, allow_missing_keys)
-
-    def _names(self, key: Hashable) -> list[str]:
-        return [f"{self.prefix}{key}"]
-
-    def _make(self, item: NdarrayOrTensor, _: Mapping[Hashable, Any]) -> Iterable[NdarrayOrTensor]:
-        return [self.transform(item)]
-
-
-class Skeletonized(_Skeleton):
+class Skeletonized(DerivedOne):
     """Dictionary version of `Skeletonize`.
 
     Args:
@@ -120,7 +73,7 @@ class Skeletonized(_Skeleton):
         self.transform = Skeletonize(method=method, backend=backend)
 
 
-class TubedSkeletonized(_Skeleton):
+class TubedSkeletonized(DerivedOne):
     """Dictionary version of `TubedSkeletonize`, which says where in a ``Compose`` it belongs.
 
     Args:
@@ -164,7 +117,7 @@ class TubedSkeletonized(_Skeleton):
         )
 
 
-class SoftSkeletonized(_Skeleton):
+class SoftSkeletonized(DerivedOne):
     """Dictionary version of `SoftSkeletonize`.
 
     Args:
@@ -202,7 +155,7 @@ class SoftSkeletonized(_Skeleton):
         self.transform = SoftSkeletonize(iterations, num_classes, ignore_index)
 
 
-class CriticalComponentsd(_Derived):
+class CriticalComponentsd(Derived):
     """Dictionary version of `CriticalComponents`, for postprocessing: ``SaveImaged`` saves the maps that it makes.
 
     Args:

@@ -92,7 +92,7 @@ def test_soft_cldice_is_added_at_each_output(ndim, mode):
     def ours(kind, output, label, skeleton):
         options = {"include_background": "regions" in mode, "beta": 0.5, "per_class": True}
         cldice = SoftCenterlineDiceLoss(10, **kind, **options)(output, label)
-        return SkeletonRecallLoss(**kind)(output, (label, skeleton)) + 2 * cldice
+        return 2 * SkeletonRecallLoss(**kind)(output, (label, skeleton)) + 3 * cldice
 
     assert_adds_at_each_output(CENTERLINE, ndim, mode, ours, training=True)
 
