@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 E = TypeVar("E", bound=Enum)
 
@@ -179,3 +180,16 @@ def check_patches(patch_size: Any, stride: Any, spatial: Sequence[int]) -> tuple
             raise ValueError(f"Expected `{name}` to be one number or {len(spatial)}, got {size}.")
         sizes.append(size)
     return [min(p, n) for p, n in zip(sizes[0], spatial, strict=True)], sizes[1]
+
+
+def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
+    """Return sizes of voxels along each axis: one number is that of all, and None is 1."""
+    if spacing is None:
+        return (1.0,) * ndim
+    if isinstance(spacing, np.ndarray | Tensor):
+        spacing = spacing.tolist()
+    sizes = tuple(spacing) if isinstance(spacing, Sequence) else (spacing,) * ndim
+    sizes = tuple(check_number("spacing", size.item() if isinstance(size, Tensor) else size) for size in sizes)
+    if len(sizes) != ndim or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(f"Expected `spacing` to be a positive number or {ndim} of them, got {spacing}.")
+    return sizes

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_int, check_number
+from monai_topoloss._checks.options import check_int, check_spacing
 from monai_topoloss._checks.tensors import check_channel_first
 
 _LONGEST_VOXEL = 1000
@@ -80,14 +79,9 @@ def check_axes(shape: Sequence[int], axis: Any, index: Any) -> tuple[int, ...]:
     return tuple(each % 3 for each in axes)
 
 
-def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
-    """Return sizes of voxels along each axis; one number is that of all."""
-    if isinstance(spacing, np.ndarray | Tensor):
-        spacing = spacing.tolist()
-    sizes = tuple(spacing) if isinstance(spacing, Sequence) else (spacing,) * ndim
-    sizes = tuple(check_number("spacing", size.item() if isinstance(size, Tensor) else size) for size in sizes)
-    if len(sizes) != ndim or not all(0 < size < math.inf for size in sizes):
-        raise ValueError(f"Expected `spacing` to be a positive number or {ndim} of them, got {spacing}.")
+def check_drawn_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
+    """Return sizes of voxels along each axis that a picture can be in proportion to; one number is that of all."""
+    sizes = check_spacing(spacing, ndim)
     if max(sizes) / min(sizes) > _LONGEST_VOXEL:
         raise ValueError(
             f"Expected `spacing` of voxels at most {_LONGEST_VOXEL} times as long as thick, got {spacing}."

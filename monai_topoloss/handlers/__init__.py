@@ -7,6 +7,7 @@ from monai_topoloss.handlers.metrics import (
     BettiError,
     CenterlineDice,
     CriticalError,
+    SkeletonScore,
     VariationOfInformation,
 )
 from monai_topoloss.handlers.restore_label import RestoreLabel
@@ -20,6 +21,7 @@ __all__ = [
     "CriticalFigure",
     "LossWeightSchedule",
     "RestoreLabel",
+    "SkeletonScore",
     "SupervoxelCounts",
     "VariationOfInformation",
 ]

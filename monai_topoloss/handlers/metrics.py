@@ -17,10 +17,11 @@ from monai_topoloss.metrics import (
     BettiErrorMetric,
     CenterlineDiceMetric,
     CriticalErrorMetric,
+    SkeletonScoreMetric,
     VariationOfInformationMetric,
 )
 
-__all__ = ["AdaptedRandError", "BettiError", "CenterlineDice", "CriticalError", "VariationOfInformation"]
+__all__ = ["AdaptedRandError", "BettiError", "CenterlineDice", "CriticalError", "SkeletonScore", "VariationOfInformation"]
 
 
 def _identity(output: Any) -> Any:
@@ -128,4 +129,18 @@ class AdaptedRandError(_MetricHandler, metric=AdaptedRandErrorMetric):
         >>> mask = torch.ones(1, 1, 8, 8)
         >>> evaluator.run([(mask, mask)]).metrics["are"]
         0.0
+    """
+
+
+class SkeletonScore(_MetricHandler, metric=SkeletonScoreMetric):
+    """A neuron score in an evaluator, see `monai_topoloss.metrics.SkeletonScoreMetric`.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> SkeletonScore().attach(evaluator, "normalized_erl")
+        >>> instances = torch.ones(1, 1, 8, 16)
+        >>> evaluator.run([(instances, instances)]).metrics["normalized_erl"]
+        1.0
     """

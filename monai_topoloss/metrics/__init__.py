@@ -4,6 +4,12 @@ from monai_topoloss.metrics.adapted_rand_error import AdaptedRandErrorMetric, co
 from monai_topoloss.metrics.betti_error import BettiErrorMetric, compute_betti_error
 from monai_topoloss.metrics.centerline_dice import CenterlineDiceMetric, compute_centerline_dice
 from monai_topoloss.metrics.critical_error import CriticalErrorMetric, compute_critical_error
+from monai_topoloss.metrics.skeleton_scores import (
+    SkeletonScoreMetric,
+    SkeletonScores,
+    compute_skeleton_score,
+    score_skeletons,
+)
 from monai_topoloss.metrics.variation_of_information import (
     VariationOfInformationMetric,
     compute_variation_of_information,
@@ -14,10 +20,14 @@ __all__ = [
     "BettiErrorMetric",
     "CenterlineDiceMetric",
     "CriticalErrorMetric",
+    "SkeletonScoreMetric",
+    "SkeletonScores",
     "VariationOfInformationMetric",
     "compute_adapted_rand_error",
     "compute_betti_error",
     "compute_centerline_dice",
     "compute_critical_error",
+    "compute_skeleton_score",
     "compute_variation_of_information",
+    "score_skeletons",
 ]

@@ -79,9 +79,7 @@ class SegmentationMetric(CumulativeIterationMetric):
         if function is not None:  # else a class that changes one of these
             cls._function = staticmethod(function)
             cls._options = tuple(inspect.signature(function).parameters)[2:]
-            add_constructor(
-                cls, SegmentationMetric._set_up, function, after="include_background", without=("y_pred", "y")
-            )
+            add_constructor(cls, SegmentationMetric._set_up, function, after=cls._options[0], without=("y_pred", "y"))
 
     if TYPE_CHECKING:
 

@@ -13,6 +13,7 @@ from monai_topoloss.topology.betti import betti_numbers, euler_number
 from monai_topoloss.topology.components import Components, label_components
 from monai_topoloss.topology.critical import CriticalComponentsResult, critical_components
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
+from monai_topoloss.topology.skeleton_graph import skeleton_graph
 from monai_topoloss.topology.soft_skeleton import soft_skeleton
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "euler_number",
     "label_affinities",
     "label_components",
+    "skeleton_graph",
     "skeletonize",
     "soft_skeleton",
     "tubed_skeleton",

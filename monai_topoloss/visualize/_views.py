@@ -13,7 +13,7 @@ from monai.data.utils import affine_to_spacing
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.pictures import check_axes, check_image_of, check_spacing
+from monai_topoloss._checks.pictures import check_axes, check_drawn_spacing, check_image_of
 from monai_topoloss._checks.tensors import check_finite, check_tensor
 
 _HUGE = 1e30  # above, differences overflow
@@ -60,12 +60,12 @@ def views_of(shape: tuple[int, ...], axis: int | Sequence[int] | None, index: in
 def spacing_of(spacing: float | Sequence[float] | None, ndim: int, *images: Any) -> tuple[float, ...]:
     """Return the size of voxels along each axis: as given, or as the first image says that knows it, or 1."""
     if spacing is not None:
-        return check_spacing(spacing, ndim)
+        return check_drawn_spacing(spacing, ndim)
     for image in images:
         if isinstance(image, MetaTensor) and image.affine.ndim == 2 and len(image.affine) > ndim:
             sizes = tuple(float(size) for size in affine_to_spacing(image.affine, ndim))
             if all(0 < size < math.inf for size in sizes):
-                return check_spacing(sizes, ndim)
+                return check_drawn_spacing(sizes, ndim)
     return (1.0,) * ndim
 
 

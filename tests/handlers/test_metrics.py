@@ -21,6 +21,7 @@ from monai_topoloss.handlers import (
     BettiError,
     CenterlineDice,
     CriticalError,
+    SkeletonScore,
     VariationOfInformation,
 )
 from monai_topoloss.metrics import (
@@ -33,6 +34,7 @@ from monai_topoloss.metrics import (
     compute_betti_error,
     compute_centerline_dice,
     compute_critical_error,
+    compute_skeleton_score,
     compute_variation_of_information,
 )
 from tests.metrics.other_options import other_options
@@ -187,3 +189,22 @@ def test_in_monais_evaluator(tmp_path):
     assert list(tmp_path.glob("*key_metric*.pt"))
     assert "betti" in (tmp_path / "metrics.csv").read_text()
     assert len((tmp_path / "splits_raw.csv").read_text().splitlines()) == 5
+
+
+def test_a_neuron_score_of_instances():
+    truth = torch.zeros(2, 1, 6, 16, dtype=torch.int64)
+    truth[:, :, 2, 1:12] = 1
+    halves = truth.clone()
+    halves[0, :, 2, 7:12] = 9
+    evaluator = Engine(lambda _, batch: batch)
+    SkeletonScore("erl", spacing=2.0).attach(evaluator, "erl")
+    SkeletonScore(score="n_splits", reduction="sum").attach(evaluator, "splits")
+    metrics = evaluator.run([(halves, truth)]).metrics
+    assert metrics["erl"] == pytest.approx((2 * 4.1 + 20) / 2)
+    assert metrics["splits"] == 1
+    assert evaluator.state.metric_details["erl"].tolist() == [[pytest.approx(8.2)], [20]]
+    parameters = signature(SkeletonScore).parameters
+    assert list(parameters) == ["score", "reduction", "output_transform", "save_details", *list(parameters)[4:]]
+    assert {
+        name: parameters[name].default for name in signature(compute_skeleton_score).parameters if name[0] != "y"
+    } == {name: each.default for name, each in signature(compute_skeleton_score).parameters.items() if name[0] != "y"}

@@ -1,0 +1,283 @@
+"""Neuron scores: how much of the skeletons of true objects a segmentation has in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_topoloss._checks.graphs import check_skeletons
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_int, check_option, check_spacing
+from monai_topoloss._checks.tensors import IDS, check_spatial_dims, check_tensor
+from monai_topoloss.metrics._base import SegmentationMetric, prepare
+from monai_topoloss.topology._items import as_ids
+from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["SkeletonScoreMetric", "SkeletonScores", "compute_skeleton_score", "score_skeletons"]
+
+MIN_NODES = 10  # of another skeleton, for a segment to count as merged
+
+
+class SkeletonScores(NamedTuple):
+    """What `score_skeletons` returns: arrays with a value for each object, or numbers for all together.
+
+    Shares are of the number of edges, lengths in the units of the skeletons' positions.
+    """
+
+    correct: Any  # share of edges within one segment, which holds no other object: the edge accuracy
+    split: Any  # share of edges between two segments
+    omitted: Any  # share of edges with an end in no segment
+    merged: Any  # share of edges within a segment that holds another object
+    erl: Any  # expected run length
+    normalized_erl: Any  # of the object's length
+    n_splits: Any  # pieces within segments, less one
+    n_merges: Any  # of segments that hold another object
+    split_rate: Any  # length for each split
+    merge_rate: Any  # length for each merge
+    length: Any
+
+
+def score_skeletons(
+    segmentation: Tensor | NDArray[np.generic],
+    skeletons: nx.Graph,
+    *,
+    spacing: float | Sequence[float] | None = None,
+    min_nodes: int = MIN_NODES,
+) -> tuple[SkeletonScores, dict[int, SkeletonScores]]:
+    r"""Score a segmentation by the skeletons of the true objects, as neuron reconstructions are scored.
+
+    A node of a skeleton lies in the segment of the voxel around it. Each edge is *omitted* if an end lies in no
+    segment, *split* if its ends lie in two, *merged* if its segment holds another object too, by at least ``min_nodes``
+    nodes of that one's skeleton, and *correct* otherwise. Runs are the pieces that correct edges of one segment make:
+
+    .. math::
+
+        \mathrm{ERL} = \frac{1}{L} \sum_r \ell_r^2
+
+    with the length :math:`\ell_r` of each run and :math:`L` of all skeletons: for a random point on a skeleton, the
+    expected length of the correct run that holds it, which is 0 where there is none. The normalised ERL divides that of
+    each object by its length, and is 1 for a perfect segmentation; for all objects together it is their mean, weighed
+    by length.
+
+    Args:
+        segmentation: ids of segments, ``(*spatial)`` in 2-D or 3-D; 0 is background.
+        skeletons: of the true objects, from `monai_topoloss.topology.skeleton_graph` or
+            `monai_topoloss.datasets.read_swc`: nodes have a ``position`` and an ``object``. Edges without ``length``
+            are as long as their ends are apart.
+        spacing: size of a voxel along each axis in the units of the positions, or one number for all. Default: 1.
+        min_nodes: how many nodes of another object make a segment a merged one: a few may lie there by the noise of
+            borders.
+
+    Returns:
+        The scores of all objects together, and those of each by its id. Without a split or merge, the rates are
+        infinite; without an edge, shares and run lengths are NaN. Nodes outside of the image lie in no segment.
+
+    Raises:
+        TypeError: if ``segmentation`` is no tensor or array of real numbers, or ``skeletons`` is no graph of such.
+        ValueError: if the rank is not 2-D or 3-D or that of the positions, or ids are negative or no whole numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> from monai_topoloss.topology import skeleton_graph
+        >>> neurite = np.zeros((3, 13), int)
+        >>> neurite[1, 1:12] = 1
+        >>> halves = neurite.copy()
+        >>> halves[1, 7:] *= 2
+        >>> total, each = score_skeletons(halves, skeleton_graph(neurite))
+        >>> total.n_splits, total.correct, total.erl, total.length
+        (1, 0.9, 4.1, 10.0)
+
+    References:
+        M. Januszewski et al., High-precision automated reconstruction of neurons with flood-filling networks, Nature
+        Methods 15, 2018.
+    """
+    ids = check_tensor("segmentation", segmentation, keep=IDS)
+    spatial_dims = check_spatial_dims("segmentation", ids, None)
+    check_class_ids("segmentation", ids)
+    check_int("min_nodes", min_nodes, minimum=1)
+    sizes = check_spacing(spacing, spatial_dims)
+    traced = Skeletons(*check_skeletons(skeletons, spatial_dims))
+    return _score(as_ids(ids).numpy(force=True), traced, np.array(sizes), min_nodes)
+
+
+def compute_skeleton_score(
+    y_pred: Tensor,
+    y: Tensor,
+    score: str = "normalized_erl",
+    spacing: float | Sequence[float] | None = None,
+    min_nodes: int = MIN_NODES,
+    ignore_empty: bool = True,
+    ignore_index: int | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    """Score instances of each image by the skeletons of the true ones; see `score_skeletons`.
+
+    Args:
+        y_pred: ids of predicted instances, ``(B, 1, *spatial)`` in 2-D or 3-D; 0 is background.
+        y: ids of true instances, likewise.
+        score: ``"normalized_erl"``, ``"erl"``; shares of edges, ``"correct"``, ``"split"``, ``"omitted"`` and
+            ``"merged"``; ``"n_splits"`` and ``"n_merges"``; ``"split_rate"`` and ``"merge_rate"``, the length for each.
+        spacing: size of a voxel along each axis, or one number for all. Default: 1, lengths are in voxels.
+        min_nodes: see `score_skeletons`.
+        ignore_empty: give NaN where the label is empty, which reductions leave out; else its score is that of an image
+            without skeletons.
+        ignore_index: a value of ``y`` where nothing counts: skeletons do not run there.
+        backend: where to thin, ``"auto"`` follows the prediction.
+
+    Returns:
+        The score of all objects of an image together, float32 ``(B, 1)``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no tensor, or ``spacing`` holds no numbers.
+        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, ids are negative or no whole numbers, or
+            ``score`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> neurite = torch.zeros(1, 1, 3, 13)
+        >>> neurite[..., 1, 1:12] = 1
+        >>> compute_skeleton_score(neurite, neurite).item()
+        1.0
+    """
+    check_option("score", score, SkeletonScores._fields[:-1])
+    check_int("min_nodes", min_nodes, minimum=1)
+    pair = prepare(y_pred, y, include_background=True, ignore_index=ignore_index, instances=True)
+    sizes = check_spacing(spacing, pair.label.ndim - 2)
+    values = torch.full((len(pair.label), 1), torch.nan)
+    for index, (found, true) in enumerate(zip(pair.prediction[:, 0], pair.label[:, 0], strict=True)):
+        if not ignore_empty or true.any():
+            skeletons = trace_skeletons(true, spacing=sizes, backend=backend)
+            total, _ = _score(found.numpy(force=True), skeletons, np.array(sizes), min_nodes)
+            values[index] = getattr(total, score)
+    return values.to(pair.prediction.device)
+
+
+class SkeletonScoreMetric(SegmentationMetric, function=compute_skeleton_score):
+    """A neuron score over a data set, see `compute_skeleton_score`.
+
+    Example:
+        >>> import torch
+        >>> metric = SkeletonScoreMetric(score="n_splits")
+        >>> neurite = torch.zeros(1, 1, 3, 13)
+        >>> neurite[..., 1, 1:12] = 1
+        >>> _ = metric(neurite, neurite)
+        >>> metric.aggregate().item()
+        0.0
+    """
+
+    def _check(self) -> None:
+        super()._check()
+        check_option("score", self.score, SkeletonScores._fields[:-1])
+        check_int("min_nodes", self.min_nodes, minimum=1)
+
+
+def _score(
+    segmentation: NDArray[Any], skeletons: Skeletons, sizes: NDArray[np.float64], min_nodes: int
+) -> tuple[SkeletonScores, dict[int, SkeletonScores]]:
+    ids, owner = np.unique(skeletons.objects, return_inverse=True)
+    segment = _look_up(segmentation, skeletons.positions / sizes)
+    is_merged = _find_merged(owner, segment, min_nodes)
+    ends, lengths = skeletons.edges, skeletons.lengths
+    here, there = segment[ends[:, 0]], segment[ends[:, 1]]
+    omitted = (here == 0) | (there == 0)
+    split = ~omitted & (here != there)
+    merged = ~omitted & ~split & is_merged[ends[:, 0]]
+    correct = ~(omitted | split | merged)
+    # Of each object: numbers of edges of each kind, length, squared lengths of runs, splits, merges.
+    of_edge = owner[ends[:, 0]]
+    kinds = [_add_up(kind, of_edge, len(ids)) for kind in (correct, split, omitted, merged)]
+    length = _add_up(lengths, of_edge, len(ids))
+    squares = _add_up(*_square_runs(ends[correct], lengths[correct], owner), len(ids))
+    pieces = _count_pieces(ends[correct | merged], owner, segment != 0, len(ids))
+    shared = np.unique(np.stack([owner, segment])[:, is_merged], axis=1)
+    numbers = [*kinds, length, squares, np.maximum(pieces - 1, 0), np.bincount(shared[0], minlength=len(ids))]
+    each = _as_scores(*numbers, normalized_erl=_divide(squares, length**2))
+    mean = _divide(np.nansum(_divide(squares, length)), length.sum())
+    total = _as_scores(*(number.sum() for number in numbers), normalized_erl=mean)
+    by_object = {int(value): SkeletonScores(*(score[k].item() for score in each)) for k, value in enumerate(ids)}
+    return SkeletonScores(*(score.item() for score in total)), by_object
+
+
+def _as_scores(
+    correct: Any, split: Any, omitted: Any, merged: Any, length: Any, squares: Any, n_splits: Any, n_merges: Any, *,
+    normalized_erl: Any,
+) -> SkeletonScores:  # fmt: skip
+    """Make scores of numbers of edges, lengths, squared lengths of runs, and numbers of splits and merges."""
+    edges = correct + split + omitted + merged
+    return SkeletonScores(
+        correct=_divide(correct, edges),
+        split=_divide(split, edges),
+        omitted=_divide(omitted, edges),
+        merged=_divide(merged, edges),
+        erl=_divide(squares, length),
+        normalized_erl=normalized_erl,
+        n_splits=n_splits,
+        n_merges=n_merges,
+        split_rate=np.where(n_splits > 0, _divide(length, n_splits), np.inf),
+        merge_rate=np.where(n_merges > 0, _divide(length, n_merges), np.inf),
+        length=length,
+    )
+
+
+def _divide(a: Any, b: Any) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.float64(1) * a / b
+
+
+def _add_up(values: NDArray[Any], of: NDArray[np.int64], n_objects: int) -> NDArray[np.float64]:
+    return np.bincount(of, weights=values, minlength=n_objects).astype(np.float64)
+
+
+def _look_up(segmentation: NDArray[Any], positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the segment of the voxel around each position, 0 outside of the image."""
+    voxels = np.floor(positions + 0.5).astype(np.int64)
+    inside = ((voxels >= 0) & (voxels < segmentation.shape)).all(axis=1)
+    found = np.zeros(len(voxels), np.int64)
+    found[inside] = segmentation[tuple(voxels[inside].T)]
+    return found
+
+
+def _find_merged(owner: NDArray[np.int64], segment: NDArray[np.int64], min_nodes: int) -> NDArray[np.bool_]:
+    """Say of each node whether its segment holds that many nodes of another object."""
+    pairs, of_node, counts = np.unique(np.stack([segment, owner]), axis=1, return_inverse=True, return_counts=True)
+    holds = (counts >= min_nodes) & (pairs[0] != 0)
+    segments, of_pair = np.unique(pairs[0], return_inverse=True)
+    holders = np.bincount(of_pair, weights=holds, minlength=len(segments))
+    return cast("NDArray[np.bool_]", (holders[of_pair] - holds > 0)[of_node.reshape(-1)])
+
+
+def _square_runs(
+    edges: NDArray[np.int64], lengths: NDArray[np.float64], owner: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the squared length of each run that edges make, and whose it is."""
+    count, run = _find_pieces(edges, len(owner))
+    of_run = np.zeros(count, np.int64)
+    of_run[run] = owner
+    return _add_up(lengths, run[edges[:, 0]], count) ** 2, of_run
+
+
+def _count_pieces(
+    edges: NDArray[np.int64], owner: NDArray[np.int64], counts: NDArray[np.bool_], n_objects: int
+) -> NDArray[np.int64]:
+    """Count the pieces that edges make of the nodes of each object that count."""
+    _, piece = _find_pieces(edges, len(owner))
+    _, first = np.unique(piece[counts], return_index=True)
+    return np.bincount(owner[counts][first], minlength=n_objects)
+
+
+def _find_pieces(edges: NDArray[np.int64], n_nodes: int) -> tuple[int, NDArray[np.int64]]:
+    """Return how many components nodes fall into, and which each is of."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(edges), np.int8), tuple(edges.T)), shape=(n_nodes, n_nodes))
+    count, labels = connected_components(graph, directed=False)
+    return int(count), labels.astype(np.int64)
