@@ -1,7 +1,8 @@
-"""Lists of cases for MONAI's datasets: synthetic vessels, and readers of public data sets."""
+"""Lists of cases for MONAI's datasets, synthetic vessels, and readers of public data sets and of traced neurons."""
 
 from monai_topoloss.datasets.chase_db1 import chase_db1_datalist
+from monai_topoloss.datasets.swc import read_swc
 from monai_topoloss.datasets.synthetic import synthetic_datalist, synthetic_vessels
 from monai_topoloss.datasets.topomortar import topomortar_datalist
 
-__all__ = ["chase_db1_datalist", "synthetic_datalist", "synthetic_vessels", "topomortar_datalist"]
+__all__ = ["chase_db1_datalist", "read_swc", "synthetic_datalist", "synthetic_vessels", "topomortar_datalist"]

@@ -7,6 +7,7 @@ from monai_topoloss.handlers.metrics import (
     BettiError,
     CenterlineDice,
     CriticalError,
+    InstanceScore,
     SkeletonScore,
     VariationOfInformation,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "CenterlineDice",
     "CriticalError",
     "CriticalFigure",
+    "InstanceScore",
     "LossWeightSchedule",
     "RestoreLabel",
     "SkeletonScore",

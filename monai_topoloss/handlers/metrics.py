@@ -17,11 +17,20 @@ from monai_topoloss.metrics import (
     BettiErrorMetric,
     CenterlineDiceMetric,
     CriticalErrorMetric,
+    InstanceScoreMetric,
     SkeletonScoreMetric,
     VariationOfInformationMetric,
 )
 
-__all__ = ["AdaptedRandError", "BettiError", "CenterlineDice", "CriticalError", "SkeletonScore", "VariationOfInformation"]
+__all__ = [
+    "AdaptedRandError",
+    "BettiError",
+    "CenterlineDice",
+    "CriticalError",
+    "InstanceScore",
+    "SkeletonScore",
+    "VariationOfInformation",
+]
 
 
 def _identity(output: Any) -> Any:
@@ -142,5 +151,19 @@ class SkeletonScore(_MetricHandler, metric=SkeletonScoreMetric):
         >>> SkeletonScore().attach(evaluator, "normalized_erl")
         >>> instances = torch.ones(1, 1, 8, 16)
         >>> evaluator.run([(instances, instances)]).metrics["normalized_erl"]
+        1.0
+    """
+
+
+class InstanceScore(_MetricHandler, metric=InstanceScoreMetric):
+    """F1 score, panoptic quality and others in an evaluator, see `monai_topoloss.metrics.InstanceScoreMetric`.
+
+    Example:
+        >>> import torch
+        >>> from ignite.engine import Engine
+        >>> evaluator = Engine(lambda engine, batch: batch)
+        >>> InstanceScore(score="pq").attach(evaluator, "pq")
+        >>> instances = torch.ones(1, 1, 8, 16)
+        >>> evaluator.run([(instances, instances)]).metrics["pq"]
         1.0
     """

@@ -4,6 +4,7 @@ from monai_topoloss.metrics.adapted_rand_error import AdaptedRandErrorMetric, co
 from monai_topoloss.metrics.betti_error import BettiErrorMetric, compute_betti_error
 from monai_topoloss.metrics.centerline_dice import CenterlineDiceMetric, compute_centerline_dice
 from monai_topoloss.metrics.critical_error import CriticalErrorMetric, compute_critical_error
+from monai_topoloss.metrics.instance_score import InstanceScoreMetric, compute_instance_score
 from monai_topoloss.metrics.skeleton_scores import (
     SkeletonScoreMetric,
     SkeletonScores,
@@ -20,6 +21,7 @@ __all__ = [
     "BettiErrorMetric",
     "CenterlineDiceMetric",
     "CriticalErrorMetric",
+    "InstanceScoreMetric",
     "SkeletonScoreMetric",
     "SkeletonScores",
     "VariationOfInformationMetric",
@@ -27,6 +29,7 @@ __all__ = [
     "compute_betti_error",
     "compute_centerline_dice",
     "compute_critical_error",
+    "compute_instance_score",
     "compute_skeleton_score",
     "compute_variation_of_information",
     "score_skeletons",

@@ -108,7 +108,7 @@ class SegmentationMetric(CumulativeIterationMetric):
     def _check(self) -> None:
         """Check the options, as far as that is possible without an image."""
         check_ignored_value(self.ignore_index, instances=getattr(self, "instances", False))
-        check_option("backend", self.backend, BACKENDS)
+        check_option("backend", getattr(self, "backend", BACKENDS[0]), BACKENDS)
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         return self._function(y_pred, y, **{name: getattr(self, name) for name in self._options})

@@ -1,0 +1,127 @@
+"""Instance scores: which objects are found, and how well they are covered."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from monai_topoloss._checks.options import check_option, check_share
+from monai_topoloss.metrics._base import SegmentationMetric, prepare
+
+__all__ = ["InstanceScoreMetric", "compute_instance_score"]
+
+_SCORES = ("f1", "precision", "recall", "pq", "sq")
+_LOWEST_IOU = 0.5  # below, an object may match several
+
+
+class _Matches(NamedTuple):
+    predicted: int
+    true: int
+    matched: int
+    overlap: float  # IoU of the matched ones, added up
+
+
+def compute_instance_score(
+    y_pred: Tensor,
+    y: Tensor,
+    score: str = "f1",
+    iou_threshold: float = _LOWEST_IOU,
+    ignore_empty: bool = True,
+    ignore_index: int | None = None,
+) -> Tensor:
+    r"""Compute how many instances of each image are found, and how well.
+
+    A predicted and a true instance match if their intersection is more than ``iou_threshold`` of their union; above 0.5
+    there is at most one match for each. With :math:`TP` matches, :math:`FP` predicted instances without, and :math:`FN`
+    true ones without:
+
+    .. math::
+
+        F_1 = \frac{TP}{TP + \frac{1}{2} FP + \frac{1}{2} FN}, \qquad SQ = \frac{1}{TP} \sum_{TP} \mathrm{IoU}, \qquad
+        PQ = F_1 \cdot SQ
+
+    Args:
+        y_pred: ids of predicted instances, ``(B, 1, *spatial)`` in 2-D or 3-D; 0 is background.
+        y: ids of true instances, likewise.
+        score: ``"f1"``; ``"precision"`` or ``"recall"``, the share of predicted or of true instances that match;
+            ``"pq"``, the panoptic quality; ``"sq"``, the mean IoU of those that match.
+        iou_threshold: from 0.5 to 1.
+        ignore_empty: give NaN where the label is empty, which reductions leave out.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        The score, from 0 to 1, float32 ``(B, 1)``. What has nothing to divide by is 0, or 1 where there are neither
+        predicted nor true instances.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no tensor.
+        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, ids are negative or no whole numbers, or
+            ``score`` or ``iou_threshold`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> label = torch.tensor([[[[1, 1, 1, 1, 0, 2, 2, 2]]]])
+        >>> prediction = torch.tensor([[[[5, 5, 5, 0, 0, 7, 0, 0]]]])
+        >>> compute_instance_score(prediction, label).item(), compute_instance_score(prediction, label, "sq").item()
+        (0.5, 0.75)
+
+    References:
+        A. Kirillov et al., Panoptic segmentation, CVPR 2019.
+    """
+    _check_options(score, iou_threshold)
+    pair = prepare(y_pred, y, include_background=True, ignore_index=ignore_index, instances=True)
+    values = torch.full((len(pair.label), 1), torch.nan, device=pair.prediction.device)
+    for index, (found, true) in enumerate(zip(pair.prediction, pair.label, strict=True)):
+        if not ignore_empty or true.any():
+            values[index] = _score(_match(found, true, iou_threshold), score)
+    return values
+
+
+class InstanceScoreMetric(SegmentationMetric, function=compute_instance_score):
+    """F1 score, panoptic quality and others of instances over a data set, see `compute_instance_score`.
+
+    Example:
+        >>> import torch
+        >>> metric = InstanceScoreMetric(score="pq")
+        >>> instances = torch.ones(1, 1, 8, 8)
+        >>> _ = metric(instances, instances)
+        >>> metric.aggregate().item()
+        1.0
+    """
+
+    def _check(self) -> None:
+        super()._check()
+        _check_options(self.score, self.iou_threshold)
+
+
+def _check_options(score: str, iou_threshold: float) -> None:
+    check_option("score", score, _SCORES)
+    if check_share("iou_threshold", iou_threshold) < _LOWEST_IOU:
+        raise ValueError(f"Expected `iou_threshold` from {_LOWEST_IOU} to 1, got {iou_threshold}.")
+
+
+def _match(found: Tensor, true: Tensor, iou_threshold: float) -> _Matches:
+    """Count the voxels that instances share, pair by pair of those that meet."""
+    (ids, of_voxel), (true_ids, of_true_voxel) = (each.unique(return_inverse=True) for each in (found, true))
+    size, true_size = torch.bincount(of_voxel.flatten()), torch.bincount(of_true_voxel.flatten())
+    pairs, shared = (of_voxel * len(true_ids) + of_true_voxel).unique(return_counts=True)
+    here, there = pairs // max(len(true_ids), 1), pairs % max(len(true_ids), 1)
+    iou = shared.double() / (size[here] + true_size[there] - shared)
+    iou = iou[(ids[here] != 0) & (true_ids[there] != 0) & (iou > iou_threshold)]
+    return _Matches(int((ids != 0).sum()), int((true_ids != 0).sum()), len(iou), float(iou.sum()))
+
+
+def _score(matches: _Matches, score: str) -> float:
+    predicted, true, matched, overlap = matches
+    if not predicted and not true:
+        return 1.0
+    values = {
+        "f1": 2 * matched / (predicted + true),
+        "precision": matched / max(predicted, 1),
+        "recall": matched / max(true, 1),
+        "pq": 2 * overlap / (predicted + true),
+        "sq": overlap / max(matched, 1),
+    }
+    return values[score]
