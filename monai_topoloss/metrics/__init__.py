@@ -5,12 +5,7 @@ from monai_topoloss.metrics.betti_error import BettiErrorMetric, compute_betti_e
 from monai_topoloss.metrics.centerline_dice import CenterlineDiceMetric, compute_centerline_dice
 from monai_topoloss.metrics.critical_error import CriticalErrorMetric, compute_critical_error
 from monai_topoloss.metrics.instance_score import InstanceScoreMetric, compute_instance_score
-from monai_topoloss.metrics.skeleton_scores import (
-    SkeletonScoreMetric,
-    SkeletonScores,
-    compute_skeleton_score,
-    score_skeletons,
-)
+from monai_topoloss.metrics.skeleton_score import SkeletonScoreMetric, compute_skeleton_score
 from monai_topoloss.metrics.variation_of_information import (
     VariationOfInformationMetric,
     compute_variation_of_information,
@@ -23,7 +18,6 @@ __all__ = [
     "CriticalErrorMetric",
     "InstanceScoreMetric",
     "SkeletonScoreMetric",
-    "SkeletonScores",
     "VariationOfInformationMetric",
     "compute_adapted_rand_error",
     "compute_betti_error",
@@ -32,5 +26,4 @@ __all__ = [
     "compute_instance_score",
     "compute_skeleton_score",
     "compute_variation_of_information",
-    "score_skeletons",
 ]

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_option, check_share
 from monai_topoloss.metrics._base import SegmentationMetric, prepare
+from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score_matches
 
 __all__ = ["InstanceScoreMetric", "compute_instance_score"]
 
 _SCORES = ("f1", "precision", "recall", "pq", "sq")
-_LOWEST_IOU = 0.5  # below, an object may match several
-
-
-class _Matches(NamedTuple):
-    predicted: int
-    true: int
-    matched: int
-    overlap: float  # IoU of the matched ones, added up
 
 
 def compute_instance_score(
     y_pred: Tensor,
     y: Tensor,
     score: str = "f1",
-    iou_threshold: float = _LOWEST_IOU,
+    iou_threshold: float = LOWEST_IOU,
     ignore_empty: bool = True,
     ignore_index: int | None = None,
 ) -> Tensor:
@@ -75,7 +66,7 @@ def compute_instance_score(
     values = torch.full((len(pair.label), 1), torch.nan, device=pair.prediction.device)
     for index, (found, true) in enumerate(zip(pair.prediction, pair.label, strict=True)):
         if not ignore_empty or true.any():
-            values[index] = _score(_match(found, true, iou_threshold), score)
+            values[index] = score_matches(match_instances(found, true, iou_threshold), score)
     return values
 
 
@@ -98,30 +89,5 @@ class InstanceScoreMetric(SegmentationMetric, function=compute_instance_score):
 
 def _check_options(score: str, iou_threshold: float) -> None:
     check_option("score", score, _SCORES)
-    if check_share("iou_threshold", iou_threshold) < _LOWEST_IOU:
-        raise ValueError(f"Expected `iou_threshold` from {_LOWEST_IOU} to 1, got {iou_threshold}.")
-
-
-def _match(found: Tensor, true: Tensor, iou_threshold: float) -> _Matches:
-    """Count the voxels that instances share, pair by pair of those that meet."""
-    (ids, of_voxel), (true_ids, of_true_voxel) = (each.unique(return_inverse=True) for each in (found, true))
-    size, true_size = torch.bincount(of_voxel.flatten()), torch.bincount(of_true_voxel.flatten())
-    pairs, shared = (of_voxel * len(true_ids) + of_true_voxel).unique(return_counts=True)
-    here, there = pairs // max(len(true_ids), 1), pairs % max(len(true_ids), 1)
-    iou = shared.double() / (size[here] + true_size[there] - shared)
-    iou = iou[(ids[here] != 0) & (true_ids[there] != 0) & (iou > iou_threshold)]
-    return _Matches(int((ids != 0).sum()), int((true_ids != 0).sum()), len(iou), float(iou.sum()))
-
-
-def _score(matches: _Matches, score: str) -> float:
-    predicted, true, matched, overlap = matches
-    if not predicted and not true:
-        return 1.0
-    values = {
-        "f1": 2 * matched / (predicted + true),
-        "precision": matched / max(predicted, 1),
-        "recall": matched / max(true, 1),
-        "pq": 2 * overlap / (predicted + true),
-        "sq": overlap / max(matched, 1),
-    }
-    return values[score]
+    if check_share("iou_threshold", iou_threshold) < LOWEST_IOU:
+        raise ValueError(f"Expected `iou_threshold` from {LOWEST_IOU} to 1, got {iou_threshold}.")

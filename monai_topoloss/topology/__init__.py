@@ -14,12 +14,14 @@ from monai_topoloss.topology.components import Components, label_components
 from monai_topoloss.topology.critical import CriticalComponentsResult, critical_components
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton_graph import skeleton_graph
+from monai_topoloss.topology.skeleton_scores import SkeletonScores, score_skeletons
 from monai_topoloss.topology.soft_skeleton import soft_skeleton
 
 __all__ = [
     "Components",
     "CriticalAffinitiesResult",
     "CriticalComponentsResult",
+    "SkeletonScores",
     "affinities",
     "betti_numbers",
     "critical_affinities",
@@ -27,6 +29,7 @@ __all__ = [
     "euler_number",
     "label_affinities",
     "label_components",
+    "score_skeletons",
     "skeleton_graph",
     "skeletonize",
     "soft_skeleton",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monai_topoloss.datasets import read_swc
-from monai_topoloss.metrics import score_skeletons
+from monai_topoloss.topology import score_skeletons
 
 LINE = "# OFFSET 10 20 30\n1 2 0 0 0 1.5 -1\n\n2 2 3 4 0 0.5 1\n7 3 3 4 12 1 2 # more words\n"
 

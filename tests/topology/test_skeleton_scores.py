@@ -5,10 +5,8 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
-import torch
 
-from monai_topoloss.metrics import SkeletonScoreMetric, SkeletonScores, compute_skeleton_score, score_skeletons
-from monai_topoloss.topology import skeleton_graph
+from monai_topoloss.topology import SkeletonScores, score_skeletons, skeleton_graph
 from tests.oracles import neuron_scores as oracle
 
 
@@ -106,31 +104,6 @@ def test_scores_are_those_of_the_definition(ndim, seed):
                 np.testing.assert_allclose(getattr(found, name), value, rtol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("score", SkeletonScores._fields[:-1])
-def test_batches(score, device):
-    truth = torch.from_numpy(np.stack([two_neurites(), two_neurites() * 0]))[:, None]
-    found = truth.clone()
-    found[0, 0, 1, 6:] += 4
-    values = compute_skeleton_score(found.to(device), truth.to(device), score=score)
-    assert values.shape == (2, 1)
-    assert values.dtype == torch.float32
-    assert values.device.type == device.type
-    expected = getattr(scores(found[0, 0].numpy(), truth[0, 0].numpy()), score)
-    torch.testing.assert_close(values.cpu()[0, 0], torch.tensor(expected, dtype=torch.float32))
-    assert values[1].isnan()
-    metric = SkeletonScoreMetric(score=score, spacing=1.0)
-    metric(found, truth)
-    torch.testing.assert_close(metric.aggregate(), values[0].cpu())
-
-
-def test_ignored_voxels_have_no_skeletons():
-    truth = two_neurites()[None, None]
-    truth[..., 6:] = 255
-    found = np.where(truth == 255, 0, truth)
-    value = compute_skeleton_score(torch.from_numpy(found), torch.from_numpy(truth), ignore_index=255)
-    assert value == 1
-
-
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -147,12 +120,6 @@ def test_ignored_voxels_have_no_skeletons():
         ),
         (lambda: scores(two_neurites() - 1, two_neurites()), ValueError, "no negative class ids"),
         (lambda: scores(two_neurites(), two_neurites(), min_nodes=0), ValueError, "Expected `min_nodes`"),
-        (lambda: SkeletonScoreMetric(score="length"), ValueError, "Expected `score` to be one of 'correct'"),
-        (
-            lambda: compute_skeleton_score(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)),
-            ValueError,
-            r"Expected `y_pred` of shape \(B, 1, \*spatial\)",
-        ),
     ],
 )
 def test_bad_arguments(call, error, message):

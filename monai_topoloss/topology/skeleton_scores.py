@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_int, check_option, check_spacing
+from monai_topoloss._checks.options import check_int, check_spacing
 from monai_topoloss._checks.tensors import IDS, check_spatial_dims, check_tensor
-from monai_topoloss.metrics._base import SegmentationMetric, prepare
 from monai_topoloss.topology._items import as_ids
-from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
+from monai_topoloss.topology.skeleton_graph import Skeletons
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["SkeletonScoreMetric", "SkeletonScores", "compute_skeleton_score", "score_skeletons"]
+__all__ = ["MIN_NODES", "SkeletonScores", "score_skeletons"]
 
 MIN_NODES = 10  # of another skeleton, for a segment to count as merged
 
@@ -105,83 +103,13 @@ def score_skeletons(
     check_int("min_nodes", min_nodes, minimum=1)
     sizes = check_spacing(spacing, spatial_dims)
     traced = Skeletons(*check_skeletons(skeletons, spatial_dims))
-    return _score(as_ids(ids).numpy(force=True), traced, np.array(sizes), min_nodes)
+    return score_traced(as_ids(ids).numpy(force=True), traced, np.array(sizes), min_nodes)
 
 
-def compute_skeleton_score(
-    y_pred: Tensor,
-    y: Tensor,
-    score: str = "normalized_erl",
-    spacing: float | Sequence[float] | None = None,
-    min_nodes: int = MIN_NODES,
-    ignore_empty: bool = True,
-    ignore_index: int | None = None,
-    backend: str = "auto",
-) -> Tensor:
-    """Score instances of each image by the skeletons of the true ones; see `score_skeletons`.
-
-    Args:
-        y_pred: ids of predicted instances, ``(B, 1, *spatial)`` in 2-D or 3-D; 0 is background.
-        y: ids of true instances, likewise.
-        score: ``"normalized_erl"``, ``"erl"``; shares of edges, ``"correct"``, ``"split"``, ``"omitted"`` and
-            ``"merged"``; ``"n_splits"`` and ``"n_merges"``; ``"split_rate"`` and ``"merge_rate"``, the length for each.
-        spacing: size of a voxel along each axis, or one number for all. Default: 1, lengths are in voxels.
-        min_nodes: see `score_skeletons`.
-        ignore_empty: give NaN where the label is empty, which reductions leave out; else its score is that of an image
-            without skeletons.
-        ignore_index: a value of ``y`` where nothing counts: skeletons do not run there.
-        backend: where to thin, ``"auto"`` follows the prediction.
-
-    Returns:
-        The score of all objects of an image together, float32 ``(B, 1)``.
-
-    Raises:
-        TypeError: if ``y_pred`` or ``y`` is no tensor, or ``spacing`` holds no numbers.
-        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, ids are negative or no whole numbers, or
-            ``score`` is unknown.
-
-    Example:
-        >>> import torch
-        >>> neurite = torch.zeros(1, 1, 3, 13)
-        >>> neurite[..., 1, 1:12] = 1
-        >>> compute_skeleton_score(neurite, neurite).item()
-        1.0
-    """
-    check_option("score", score, SkeletonScores._fields[:-1])
-    check_int("min_nodes", min_nodes, minimum=1)
-    pair = prepare(y_pred, y, include_background=True, ignore_index=ignore_index, instances=True)
-    sizes = check_spacing(spacing, pair.label.ndim - 2)
-    values = torch.full((len(pair.label), 1), torch.nan)
-    for index, (found, true) in enumerate(zip(pair.prediction[:, 0], pair.label[:, 0], strict=True)):
-        if not ignore_empty or true.any():
-            skeletons = trace_skeletons(true, spacing=sizes, backend=backend)
-            total, _ = _score(found.numpy(force=True), skeletons, np.array(sizes), min_nodes)
-            values[index] = getattr(total, score)
-    return values.to(pair.prediction.device)
-
-
-class SkeletonScoreMetric(SegmentationMetric, function=compute_skeleton_score):
-    """A neuron score over a data set, see `compute_skeleton_score`.
-
-    Example:
-        >>> import torch
-        >>> metric = SkeletonScoreMetric(score="n_splits")
-        >>> neurite = torch.zeros(1, 1, 3, 13)
-        >>> neurite[..., 1, 1:12] = 1
-        >>> _ = metric(neurite, neurite)
-        >>> metric.aggregate().item()
-        0.0
-    """
-
-    def _check(self) -> None:
-        super()._check()
-        check_option("score", self.score, SkeletonScores._fields[:-1])
-        check_int("min_nodes", self.min_nodes, minimum=1)
-
-
-def _score(
+def score_traced(
     segmentation: NDArray[Any], skeletons: Skeletons, sizes: NDArray[np.float64], min_nodes: int
 ) -> tuple[SkeletonScores, dict[int, SkeletonScores]]:
+    """Do what `score_skeletons` does, with arrays."""
     ids, owner = np.unique(skeletons.objects, return_inverse=True)
     segment = _look_up(segmentation, skeletons.positions / sizes)
     is_merged = _find_merged(owner, segment, min_nodes)
