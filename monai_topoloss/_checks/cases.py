@@ -49,6 +49,17 @@ def check_case_connectivity(connectivity: int | None, spatial_dims: int) -> None
         )
 
 
+def check_case_spacing(spacing: tuple[float, ...] | None, spatial_dims: int) -> tuple[float, ...] | None:
+    """Return the size of a voxel along each axis, if it was given."""
+    if spacing is None:
+        return None
+    if len(spacing) not in (1, spatial_dims):
+        raise ValueError(
+            f"Expected --spacing to be one number or {spatial_dims}, the number of the files' axes, got {len(spacing)}."
+        )
+    return spacing * spatial_dims if len(spacing) == 1 else spacing
+
+
 def check_case_orientation(prediction: str, label: str, *, strict: bool) -> None:
     """Refuse a prediction whose axes run otherwise than its label's, and that does not lie where the label does."""
     if strict and prediction == label:

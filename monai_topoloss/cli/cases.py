@@ -9,11 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from monai_topoloss._checks.cases import check_case_connectivity, check_case_ids, check_case_shapes
+from monai_topoloss._checks.cases import (
+    check_case_connectivity,
+    check_case_ids,
+    check_case_shapes,
+    check_case_spacing,
+)
+from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss.cli.files import read_picture
-from monai_topoloss.cli.placement import Affine, bring_together
+from monai_topoloss.cli.placement import Affine, bring_together, spacing_of
 from monai_topoloss.cli.scores import Mask, Pair, compute_scores
 from monai_topoloss.cli.table import Row
+from monai_topoloss.datasets.swc import read_swc
+from monai_topoloss.topology.skeleton_graph import Skeletons
 
 _SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
 
@@ -28,6 +36,8 @@ class Settings(NamedTuple):
     connectivity: int | None
     patch_size: int | None
     strict: bool
+    swc: Path | None
+    spacing: tuple[float, ...] | None
 
 
 class Case(NamedTuple):
@@ -70,7 +80,15 @@ def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tupl
     del array
     if several or several_found:
         notes.append(_SEVERAL)
-    yield from _compare(prediction, label, counts, settings)
+    spacing = check_case_spacing(settings.spacing, label.ndim) or spacing_of(place, label.ndim)
+    skeletons = None if settings.swc is None else _read_skeletons(settings.swc, case.name, label.ndim)
+    yield from _compare(prediction, label, settings, counts=counts, spacing=spacing, skeletons=skeletons)
+
+
+def _read_skeletons(folder: Path, name: str, ndim: int) -> Skeletons:
+    """Read the skeletons of a case: a file of its name, or a folder of files."""
+    path = folder / name
+    return Skeletons(*check_skeletons(read_swc(path if path.is_dir() else folder / f"{name}.swc", order="xyz"), ndim))
 
 
 def _read(kind: str, path: Path, notes: list[str]) -> tuple[NDArray[Any], Affine | None]:
@@ -116,14 +134,10 @@ def _in_c_order(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _compare(
-    prediction: NDArray[Any], label: NDArray[Any], counts: Mask | None, settings: Settings
+    prediction: NDArray[Any], label: NDArray[Any], settings: Settings, **options: Any
 ) -> Iterator[tuple[int | None, list[float]]]:
     """Return the metrics, or the number and the metrics of each class."""
-    options: dict[str, Any] = {
-        "counts": counts,
-        "connectivity": settings.connectivity,
-        "patch_size": settings.patch_size,
-    }
+    options |= {"connectivity": settings.connectivity, "patch_size": settings.patch_size}
     if settings.num_classes is not None:
         for k in range(1, settings.num_classes):
             yield k, compute_scores(settings.metrics, Pair(prediction == k, label == k, **options))

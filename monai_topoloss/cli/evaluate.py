@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from monai_topoloss.cli.table import CsvTable, Row, print_table, summarize
 from monai_topoloss.cli.workers import map_in_order
 
 _DEFAULT = ("dice", "cldice", "betti", "splits", "merges")
-_COUNTS = ("betti", "betti0", "betti1", "betti2", "euler", "splits", "merges")
+_DEFAULT_OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
+_COUNTS = ("betti", "betti0", "betti1", "betti2", "euler", "splits", "merges", "neuron_splits", "neuron_merges")
 
 _EXPLANATION = f"""\
 Reads {FORMATS_READ}.
@@ -29,8 +31,8 @@ what values mean:
   by default                   a voxel is foreground if it is not 0; a file with several ids besides 0 is scored as one
                                mask all the same, and there is a warning
   --num-classes N              values are classes, 0 to N - 1, of which 0 is background: a row for each other one
-  --instances                  values are ids of objects, which voi and are compare; other metrics see masks, and their
-                               columns say so: dice(mask)
+  --instances                  values are ids of objects, for voi, are and all below them; other metrics see masks, and
+                               their columns say so: dice(mask)
   --ignore-index V             voxels where the label has the value V count for nothing, in any metric
 
 metrics:
@@ -41,7 +43,18 @@ metrics:
   splits, merges               how many mistakes split or merge objects
   voi, voi_split, voi_merge    variation of information in bits, and its parts
   are                          adapted Rand error
-An empty label has no dice, cldice, tprec, tsens, voi and are, an image no betti2: "nan", and left out of the means.
+  f1, pq                       of objects that match, by more than half of their union; panoptic quality
+  nerl, erl                    expected run length along the skeletons of the label's objects, normalised or not
+  correct_edges, split_edges, omitted_edges, merged_edges
+                               shares of the edges of these skeletons
+  neuron_splits, neuron_merges objects more and fewer along them
+An empty label has none of those but betti, euler, splits and merges, an image no betti2: "nan", and left out of the
+means.
+
+skeletons and lengths:
+  Lengths are in the units of the label's affine, of --spacing, or voxels. With --swc FOLDER, skeletons are those of
+  FOLDER/CASE.swc, or of all .swc files in FOLDER/CASE, one object each: x, y and z along the axes of the label, from
+  the centre of its first voxel on, in the same units.
 
 orientation of files that have an affine:
   If the axes of a prediction run otherwise than those of its label, they are swapped and flipped, which loses nothing.
@@ -72,13 +85,15 @@ def add_to(commands: Any) -> None:
     add = parser.add_argument
     add("--pred", type=Path, required=True, help="file or folder of predictions")
     add("--label", type=Path, required=True, help="file or folder of labels")
-    names = f"of {' '.join(METRICS)}; default: {' '.join(_DEFAULT)}, with --instances {' '.join(OF_OBJECTS)}"
+    names = f"of {' '.join(METRICS)}; default: {' '.join(_DEFAULT)}, with --instances {' '.join(_DEFAULT_OF_OBJECTS)}"
     add("--metrics", nargs="+", choices=METRICS, metavar="NAME", help=names)
     add("--csv", type=Path, metavar="OUT", help="write the table there, too")
     add("--num-classes", type=int, metavar="N", help="values are classes, 0 to N - 1, of which 0 is background")
     add("--instances", action="store_true", help="values are ids, for voi and are; other metrics see masks")
     add("--ignore-index", type=int, metavar="V", help="voxels where the label has this value count for nothing")
     add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
+    add("--spacing", type=float, nargs="+", metavar="MM", help="size of a voxel along each axis, or one for all")
+    add("--swc", type=Path, metavar="FOLDER", help="skeletons of each case's true objects; default: those of the label")
     add("--patch-size", type=int, metavar="P", help="compare Betti numbers on patches, and take the mean")
     add(
         "--strict",
@@ -127,19 +142,25 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--connectivity must be at most 3, got {options.connectivity}")
     if options.num_classes is not None and options.instances:
         raise UsageError("--num-classes and --instances exclude each other")
+    if options.spacing is not None and not all(0 < size < math.inf for size in options.spacing):
+        raise UsageError(f"--spacing must be positive, got {' '.join(map(str, options.spacing))}")
+    if options.swc is not None and not options.swc.is_dir():
+        raise UsageError(f"--swc must be a folder, got {options.swc}")
     if options.ignore_index == 0:
         raise UsageError("--ignore-index must not be 0, which is the background")
 
 
 def _settings_of(options: argparse.Namespace) -> Settings:
     return Settings(
-        metrics=tuple(dict.fromkeys(options.metrics or (OF_OBJECTS if options.instances else _DEFAULT))),
+        metrics=tuple(dict.fromkeys(options.metrics or (_DEFAULT_OF_OBJECTS if options.instances else _DEFAULT))),
         num_classes=options.num_classes,
         instances=options.instances,
         ignore_index=options.ignore_index,
         connectivity=options.connectivity,
         patch_size=options.patch_size,
         strict=options.strict,
+        swc=options.swc,
+        spacing=None if options.spacing is None else tuple(options.spacing),
     )
 
 

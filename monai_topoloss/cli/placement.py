@@ -61,6 +61,11 @@ def bring_together(
     return prediction
 
 
+def spacing_of(affine: Affine | None, ndim: int) -> tuple[float, ...] | None:
+    """Return the size of a voxel along each axis, if that is known."""
+    return None if affine is None or not _is_valid(affine) else tuple(_spacing(affine)[:ndim].tolist())
+
+
 def _is_valid(affine: Affine) -> bool:
     return bool(np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0)
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from monai_topoloss._checks.options import check_patches
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology import betti_numbers, critical_components, label_components, skeletonize
+from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score_matches
+from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
+from monai_topoloss.topology.skeleton_scores import MIN_NODES, score_traced
 
 __all__ = ["METRICS", "OF_OBJECTS", "Pair", "compute_scores"]
 
@@ -31,6 +34,8 @@ class Pair:
         instances: ids of the objects of prediction and label; None: their components.
         connectivity: of components.
         patch_size: of the patches on which Betti numbers are compared.
+        skeletons: of the true objects; None: those of the label.
+        spacing: size of a voxel along each axis; None: 1.
     """
 
     def __init__(
@@ -42,20 +47,27 @@ class Pair:
         instances: tuple[NDArray[Any], NDArray[Any]] | None = None,
         connectivity: int | None = None,
         patch_size: int | None = None,
+        skeletons: Skeletons | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> None:
         self.prediction, self.label, self.counts = prediction, label, counts
         self.instances = instances
         self.connectivity, self.patch_size = connectivity, patch_size
+        self.skeletons, self.spacing = skeletons, spacing
         self.sizes = np.count_nonzero(prediction), np.count_nonzero(label)
+
+    @cached_property
+    def ids(self) -> Sequence[Any]:
+        """Ids of the objects of prediction and label, ``(*spatial)``."""
+        return self.instances or [
+            label_components(mask, connectivity=self.connectivity, spatial_dims=mask.ndim).labels
+            for mask in (self.prediction, self.label)
+        ]
 
     @cached_property
     def objects(self) -> list[torch.Tensor]:
         """Ids of the objects of prediction and label, of each voxel that counts: ``(1, voxels)``."""
-        ids: Sequence[Any] = self.instances or [
-            label_components(mask, connectivity=self.connectivity, spatial_dims=mask.ndim).labels
-            for mask in (self.prediction, self.label)
-        ]
-        voxels = [array.reshape(-1) if self.counts is None else array[self.counts] for array in ids]
+        voxels = [array.reshape(-1) if self.counts is None else array[self.counts] for array in self.ids]
         return [torch.from_numpy(array)[None] for array in voxels]
 
 
@@ -114,6 +126,21 @@ def _rand(pair: Pair) -> list[float]:
     return [backend_for(pair.objects[0]).compare_partitions(*pair.objects, foreground_only=True).rand_error.item()]
 
 
+def _instances(pair: Pair) -> list[float]:
+    prediction, label = (torch.from_numpy(ids) for ids in pair.ids)
+    matches = match_instances(prediction, label, LOWEST_IOU)
+    return [score_matches(matches, score) for score in ("f1", "pq")]
+
+
+def _neurons(pair: Pair) -> list[float]:
+    prediction, label = pair.ids
+    skeletons = pair.skeletons or trace_skeletons(label, spacing=pair.spacing)
+    sizes = np.array(pair.spacing or (1.0,) * label.ndim)
+    total, _ = score_traced(prediction, skeletons, sizes, MIN_NODES)
+    shares = (total.correct, total.split, total.omitted, total.merged)
+    return [total.normalized_erl, total.erl, *shares, total.n_splits, total.n_merges]
+
+
 def _share_within(skeleton: Mask, mask: Mask) -> float:
     return _count_both(skeleton, mask) / max(1, int(np.count_nonzero(skeleton)))
 
@@ -131,7 +158,9 @@ class _Group(NamedTuple):
     needs_label: bool  # an empty one has none
 
 
-OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are")
+_OF_NEURONS = (
+    "nerl", "erl", "correct_edges", "split_edges", "omitted_edges", "merged_edges", "neuron_splits", "neuron_merges",
+)  # fmt: skip
 _GROUPS = (
     _Group(("dice",), _overlap, needs_label=True),
     _Group(("cldice", "tprec", "tsens"), _centerlines, needs_label=True),
@@ -139,5 +168,8 @@ _GROUPS = (
     _Group(("splits", "merges"), _critical, needs_label=False),
     _Group(("voi", "voi_split", "voi_merge"), _information, needs_label=True),
     _Group(("are",), _rand, needs_label=True),
+    _Group(("f1", "pq"), _instances, needs_label=True),
+    _Group(_OF_NEURONS, _neurons, needs_label=True),
 )
+OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are", "f1", "pq", *_OF_NEURONS)
 METRICS = tuple(name for group in _GROUPS for name in group.names)

@@ -539,3 +539,79 @@ def test_wrong_usage(tmp_path, options, message, capsys):
         main(["evaluate", *(argument.replace("PATH", str(tmp_path)) for argument in arguments)])
     assert stop.value.code == 2
     assert message.replace("PATH", str(tmp_path)) in capsys.readouterr().err
+
+
+def neurites():
+    """Two true neurites side by side, and a prediction that cuts one."""
+    label = np.zeros((4, 13, 3), np.int16)
+    label[1, 1:12, 1], label[2, 1:12, 1] = 3, 5
+    prediction = label.copy()
+    prediction[1, 7:12, 1] = 9
+    return prediction, label
+
+
+EDGES = ("correct_edges", "split_edges", "omitted_edges", "merged_edges")
+NEURONS = ("nerl", "erl", *EDGES, "neuron_splits", "neuron_merges")
+
+
+def test_neuron_and_instance_scores(tmp_path, capsys):
+    prediction, label = neurites()
+    affine = np.diag([1, 2, 1, 1])
+    save(tmp_path / "pred" / "a.nii.gz", prediction, affine)
+    save(tmp_path / "label" / "a.nii.gz", label, affine)
+    status, (row,) = run(tmp_path, "--instances", "--metrics", *NEURONS, "f1", "pq", "dice")
+    assert status == 0
+    values = [float(row[name]) for name in (*NEURONS, "f1", "pq", "dice(mask)")]
+    # One of two is cut: of eleven voxels six match, which is more than half of them.
+    assert values == pytest.approx([0.705, 14.1, 0.95, 0.05, 0, 0, 1, 0, 0.8, (1 + 6 / 11) / 2.5, 1])
+    assert "neuron_splits" in capsys.readouterr().out
+    status, (row,) = run(tmp_path, "--instances", "--metrics", "erl", "--spacing", "1", "0.5", "1")
+    assert float(row["erl"]) == pytest.approx(7.05 / 2)
+    status, (row,) = run(tmp_path, "--metrics", "nerl", "neuron_merges")  # both touch, and are one component
+    assert float(row["nerl"]) == 1
+
+
+def test_skeletons_from_swc_files(tmp_path):
+    prediction, label = neurites()
+    for name in ("a", "b"):
+        save(tmp_path / "pred" / f"{name}.nii.gz", prediction, np.diag([1, 2, 1, 1]))
+        save(tmp_path / "label" / f"{name}.nii.gz", label, np.diag([1, 2, 1, 1]))
+    lines = {x: [f"{k} 0 {x} {2 * k} 1 1 {k - 1 if k > 1 else -1}" for k in range(1, 12)] for x in (1, 2)}
+    swc = tmp_path / "swc"
+    (swc / "b").mkdir(parents=True)
+    (swc / "a.swc").write_text("\n".join(lines[1]))
+    for x in (1, 2):
+        (swc / "b" / f"{x}.swc").write_text("\n".join(lines[x]))
+    status, rows = run(tmp_path, "--instances", "--metrics", "erl", "neuron_splits", "--swc", f"{swc}")
+    assert status == 0
+    assert [float(row["erl"]) for row in rows] == pytest.approx([8.2, 14.1])
+    assert [float(row["neuron_splits"]) for row in rows] == [1, 1]
+    (swc / "a.swc").unlink()
+    status, rows = run(tmp_path, "--instances", "--metrics", "erl", "--swc", f"{swc}")
+    assert status == 1
+    assert "a.swc" in rows[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--spacing", "0"), "--spacing must be positive, got 0"),
+        (("--swc", "nowhere"), "--swc must be a folder, got nowhere"),
+    ],
+)
+def test_wrong_spacing_and_skeletons(tmp_path, options, message, capsys):
+    (tmp_path / "pred").mkdir()
+    (tmp_path / "label").mkdir()
+    with pytest.raises(SystemExit) as error:
+        run(tmp_path, *options)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_as_many_sizes_as_axes(tmp_path):
+    prediction, label = neurites()
+    save(tmp_path / "pred" / "a.nii.gz", prediction)
+    save(tmp_path / "label" / "a.nii.gz", label)
+    status, (row,) = run(tmp_path, "--metrics", "nerl", "--spacing", "1", "2")
+    assert status == 1
+    assert row["error"] == "Expected --spacing to be one number or 3, the number of the files' axes, got 2."

@@ -14,8 +14,22 @@ from monai_topoloss.metrics import (
     compute_betti_error,
     compute_centerline_dice,
     compute_critical_error,
+    compute_instance_score,
+    compute_skeleton_score,
     compute_variation_of_information,
 )
+from monai_topoloss.topology import label_components
+
+NEURON_SCORES = {
+    "nerl": "normalized_erl",
+    "erl": "erl",
+    "correct_edges": "correct",
+    "split_edges": "split",
+    "omitted_edges": "omitted",
+    "merged_edges": "merged",
+    "neuron_splits": "n_splits",
+    "neuron_merges": "n_merges",
+}
 
 
 def make_pair(shape, seed):
@@ -44,7 +58,26 @@ def functions(connectivity, patch_size):
         "voi_split": (compute_variation_of_information, {"score": "split", **objects}),
         "voi_merge": (compute_variation_of_information, {"score": "merge", **objects}),
         "are": (compute_adapted_rand_error, objects),
+        "f1": (of_components(compute_instance_score), objects),
+        "pq": (of_components(compute_instance_score), {"score": "pq", **objects}),
+        **{
+            name: (of_components(compute_skeleton_score), {"score": score, **objects})
+            for name, score in NEURON_SCORES.items()
+        },
     }
+
+
+def of_components(function):
+    """A score of instances, of the components of masks."""
+
+    def compute(prediction, label, connectivity, **options):
+        batch = [
+            label_components(mask, connectivity=connectivity, spatial_dims=mask.ndim - 2).labels
+            for mask in (prediction, label)
+        ]
+        return function(*batch, **options)
+
+    return compute
 
 
 @pytest.mark.parametrize("shape", [(40, 31), (17, 20, 23)])
