@@ -14,12 +14,18 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
-from monai.losses import DiceLoss, SoftclDiceLoss
+from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from train import ARMS, Run, make_parser, make_training_set, read_arm
 
-from monai_topoloss import SkeletonRecallLoss, SupervoxelLoss, critical_components
+from monai_topoloss import (
+    SkeletonPrecisionLoss,
+    SkeletonRecallLoss,
+    SoftCenterlineDiceLoss,
+    SupervoxelLoss,
+    critical_components,
+)
 
 REGIONS = ("splits", "merges", "other wrong", "right")
 
@@ -69,6 +75,9 @@ def find_gradients(logits: Tensor, label: Tensor, skeleton: Tensor) -> dict[str,
     """Return the gradient of each part at the foreground's logits (B, H, W), times the number of pixels."""
     logits = logits.requires_grad_()
     options = {"softmax": True, "to_onehot_y": True}
+    recall = SkeletonRecallLoss(**options)(logits, (label, skeleton))
+    centerline = {**options, "iter_": 10, "include_background": False}
+    cldice, of_precision = (SoftCenterlineDiceLoss(**centerline, beta=beta)(logits, label) for beta in (1, 0.5))
     parts = {
         "Dice": DiceLoss(**options)(logits, label),
         "CE": cross_entropy(logits, label[:, 0].long()),
@@ -76,8 +85,11 @@ def find_gradients(logits: Tensor, label: Tensor, skeleton: Tensor) -> dict[str,
         "supervoxel (alpha 0.5, beta 0.5)": SupervoxelLoss(**options, alpha=0.5, beta=0.5)(logits, label),
         "supervoxel (alpha 0.98, beta 0.5)": SupervoxelLoss(**options, alpha=0.98, beta=0.5)(logits, label),
         "20 supervoxel (alpha 1, beta 0.5)": 20 * SupervoxelLoss(**options, alpha=1, beta=0.5)(logits, label),
-        "Skeleton Recall": SkeletonRecallLoss(**options)(logits, (label, skeleton)),
-        "soft clDice": SoftclDiceLoss(iter_=10, include_background=False, **options)(logits, label),
+        "Skeleton Recall": recall,
+        "skeleton precision": SkeletonPrecisionLoss(**options)(logits, label),
+        "soft clDice": cldice,
+        "soft clDice (beta 0.5)": of_precision,
+        "2 Skeleton Recall + 3 soft clDice (beta 0.5)": 2 * recall + 3 * of_precision,
     }
     return {
         part: torch.autograd.grad(value, logits, retain_graph=True)[0][:, 1] * label.numel()
