@@ -33,7 +33,7 @@ extensions = [
 exclude_patterns = ["_build", "**/bundle/**"]
 nitpicky = True
 nitpick_ignore_regex = [  # as annotations spell them
-    ("py:class", r"(numpy|np)\..*|(.*\.)?Ndarray(Tensor|OrTensor)|Tensor|Engine|Figure|(ND)?Array"),
+    ("py:class", r"(numpy|np)\..*|(.*\.)?Ndarray(Tensor|OrTensor)|Tensor|Engine|Figure|(ND)?Array|nx\.Graph"),
 ]
 
 html_theme = "furo"

@@ -39,6 +39,7 @@ _SITES = {
                 f"monai.handlers.{name}": ("class", "handlers.html#$")
                 for name in ("IgniteMetricHandler", "MeanDice", "StatsHandler", "CheckpointSaver", "MetricsSaver")
             },
+            "monai.inferers.SlidingWindowInferer": ("class", "inferers.html#$"),
             "monai.handlers.from_engine": ("function", "handlers.html#monai.handlers.utils.from_engine"),
             **{
                 f"monai.transforms.{name}": ("class", "transforms.html#$")
@@ -67,6 +68,10 @@ _SITES = {
     "matplotlib": (
         "https://matplotlib.org/stable/",
         {"matplotlib.figure.Figure": ("class", "api/_as_gen/$.html#$")},
+    ),
+    "networkx": (
+        "https://networkx.org/documentation/stable/",
+        {"networkx.Graph": ("class", "reference/classes/graph.html#$")},
     ),
     "skimage": (
         "https://scikit-image.org/docs/stable/",
