@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import data
 import numpy as np
 import torch
 import yaml
-from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from PIL import Image
 from train import ARMS, RIVALS, Run, evaluate, make_parser, make_training_set, read_arm
+from training import claim, describe
 
 COLUMNS = ("case", "group", "dice", "cldice", "betti0", "betti1", "splits", "merges", "hd95", "voi", "are")
 
@@ -56,30 +53,6 @@ def main() -> None:
                 rows = evaluate(run, args.data, args.root, section, args.cases)
                 write(path, work / f"{seed}_{section}", rows)
             print(f"{name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def describe(parser: ConfigParser, cases: int | None, device: str) -> dict[str, Any]:
-    """Return all but the seed that a result depends on."""
-    settings = {key: value for key, value in parser.get().items() if key not in ("title", "control")}
-    versions = {name: metadata.version(name) for name in ("torch", "monai", "monai-topoloss")}
-    return {**settings, "cases": cases or "all", "device": device, "threads": torch.get_num_threads(), **versions}
-
-
-def claim(folder: Path, configuration: dict[str, Any]) -> None:
-    """Keep the configuration in a folder, and refuse the folder to another one."""
-    path = folder / "config.yaml"
-    if path.is_file():
-        kept = yaml.safe_load(path.read_text())
-        keys = sorted(kept.keys() | configuration.keys())
-        if differing := [key for key in keys if kept.get(key) != configuration.get(key)]:
-            raise SystemExit(f"{folder} has runs with other {', '.join(differing)}; give other --results and --work.")
-        return
-    if any(folder.glob("*.csv")) or any(folder.glob("*.pt")):
-        raise SystemExit(f"{folder} has runs of an unknown configuration; give other --results and --work.")
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"config.{os.getpid()}.part"  # others may begin at the same time
-    part.write_text(yaml.safe_dump(configuration, sort_keys=False))
-    part.replace(path)
 
 
 def write(path: Path, masks: Path, rows: list[dict[str, object]]) -> None:

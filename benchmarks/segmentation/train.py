@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ from monai.bundle import ConfigParser
 from monai.data import CacheDataset
 from monai.inferers import SlidingWindowInferer
 from monai.metrics import DiceMetric, HausdorffDistanceMetric
-from monai.utils import set_determinism
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
@@ -26,12 +25,15 @@ from monai_topoloss.metrics import (
     compute_variation_of_information,
 )
 
+sys.path.append(str(Path(__file__).parents[1]))
+from training import Training
+
 HERE = Path(__file__).parent
 ARMS = (
     "dice_ce", "dice_ce_0.5", "dice_ce_0.02", "soft_cldice", "own_cldice", "recall_0.1", "recall_1", "recall_cldice",
-    "recall_cldice_3", "recall_cldice_beta", "recall_2_cldice_3", "recall_cldice_precision", "recall_precision",
-    "penalty", "recall_precision_penalty", "supervoxel_0.5", "supervoxel_0.8", "supervoxel_strong", "supervoxel_added",
-    "recall_supervoxel",
+    "recall_cldice_3", "recall_cldice_beta", "recall_2_cldice_3", "recall_cldice_3_beta_0.7",
+    "recall_cldice_precision", "recall_precision", "penalty", "recall_precision_penalty", "supervoxel_0.5",
+    "supervoxel_0.8", "supervoxel_strong", "supervoxel_added", "recall_supervoxel",
 )  # fmt: skip
 RIVALS = ("betti_matching", "topograph")  # of other packages, which have to be installed
 
@@ -68,86 +70,18 @@ def read_arm(
     return parser
 
 
-class Run:
-    """A training that can be interrupted: what an epoch does depends on its number, the seed and the weights alone."""
+class Run(Training):
+    """Trains one arm with one seed."""
 
-    def __init__(self, parser: ConfigParser, seed: int, dataset: Dataset[Any], device: torch.device) -> None:
-        self.parser = parser
-        self.seed = seed
-        self.device = device
-        self.dataset = dataset
-        set_determinism(seed)
-        network = parser.get_parsed_content("network")
-        is_2d = len(parser.get_parsed_content("patch_size")) == 2
-        self.memory_format = torch.channels_last if is_2d else torch.channels_last_3d
-        parser["network"] = network.to(device, memory_format=self.memory_format)
-        self.network: torch.nn.Module = parser["network"]
-        self.loss = parser.get_parsed_content("loss")
-        self.optimizer = parser.get_parsed_content("optimizer")
-        self.scheduler = parser.get_parsed_content("scheduler")
-        self.handlers = parser.get_parsed_content("handlers")
-        self.uses_skeleton = parser.get_parsed_content("uses_skeleton")
-        self.steps = parser.get_parsed_content("steps_per_epoch")
-        self.epochs = parser.get_parsed_content("epochs")
-        self.batch_size = parser.get_parsed_content("batch_size")
-        self.epoch = 0  # how many are done
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.uses_skeleton = self.parser.get_parsed_content("uses_skeleton")
 
-    def train(self, checkpoint: Path | None = None) -> None:
-        """Train until the end, from the checkpoint on if there is one, and keep one after each epoch."""
-        if checkpoint is not None and checkpoint.is_file():
-            self.load(checkpoint)
-        while self.epoch < self.epochs:
-            self.train_epoch()
-            if checkpoint is not None:
-                self.save(checkpoint)
-
-    def train_epoch(self) -> float:
-        """Train an epoch, and return its mean loss."""
-        set_determinism(10_000 * (self.seed + 1) + self.epoch)
-        self.dataset.transform.set_random_state(10_000 * (self.seed + 1) + self.epoch)  # type: ignore[attr-defined]
-        self.set_weights(self.epoch + 1)
-        self.network.train()
-        losses = [self.step(batch) for batch in self.load_epoch()]
-        self.scheduler.step()
-        self.epoch += 1
-        return float(np.mean(losses))
-
-    def load_epoch(self) -> DataLoader[Any]:
-        """Return the batches of an epoch."""
-        sampler = RandomSampler(self.dataset, replacement=True, num_samples=self.steps * self.batch_size)  # type: ignore[arg-type]
-        return DataLoader(self.dataset, self.batch_size, sampler=sampler)
-
-    def set_weights(self, epoch: int) -> None:
-        """Set what the handlers schedule, for an epoch counted from 1."""
-        for handler in self.handlers:
-            setattr(handler.loss, handler.attribute, handler.at(epoch))
-
-    def step(self, batch: dict[str, Tensor]) -> float:
-        """Take a step, and return the loss."""
-        image, label, skeleton = (batch[key].to(self.device) for key in ("image", "label", "skeleton_label"))
-        image = image.contiguous(memory_format=self.memory_format)
-        self.optimizer.zero_grad(set_to_none=True)
-        value = self.loss(self.network(image), (label, skeleton) if self.uses_skeleton else label)
-        value.backward()
-        self.optimizer.step()
-        return float(value.detach())
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        states = (self.network.state_dict(), self.optimizer.state_dict(), self.scheduler.state_dict())
-        torch.save((self.epoch, *states), path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        try:
-            self.epoch, network, optimizer, scheduler = torch.load(path, map_location=self.device)
-        except Exception as error:  # of zip files, pickles, and more
-            raise RuntimeError(f"Cannot read the checkpoint {path}; remove it to start anew.") from error
-        self.network.load_state_dict(network)
-        self.optimizer.load_state_dict(optimizer)
-        self.scheduler.load_state_dict(scheduler)
+    def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Compute the loss of images, labels and their skeletons."""
+        image, label, skeleton = (batch[key] for key in ("image", "label", "skeleton_label"))
+        loss: Tensor = self.loss(self.predict(image), (label, skeleton) if self.uses_skeleton else label)
+        return loss
 
 
 def make_training_set(name: str, root: Path, parser: ConfigParser, cases: int | None = None) -> CacheDataset:

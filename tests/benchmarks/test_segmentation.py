@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("memory", "data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
+    names = ("memory", "training", "data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
     before = list(sys.path)
     sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
     try:

@@ -1,0 +1,184 @@
+"""Train networks that predict affinities of neurites, with different losses, and measure the instances they make.
+
+python benchmarks/instances/run.py --root DATA --seeds 0 1 2
+python benchmarks/instances/report.py
+
+A run that is there is left alone, one that was interrupted goes on where it was. Results are CSV files with a row for
+each way to make instances, in results/ARM/SEED_SECTION.csv; checkpoints and predictions go to --work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import volume
+import yaml
+from monai.bundle import ConfigParser
+from monai.data import CacheDataset
+from monai.inferers import SlidingWindowInferer
+from torch import Tensor
+
+sys.path.append(str(Path(__file__).parents[1]))
+from training import Training, claim, describe
+
+from monai_topoloss import (
+    AffinitiesToInstances,
+    affinities,
+    critical_affinities,
+    label_affinities,
+    score_skeletons,
+    skeleton_graph,
+)
+from monai_topoloss.metrics import (
+    compute_adapted_rand_error,
+    compute_instance_score,
+    compute_variation_of_information,
+)
+
+HERE = Path(__file__).parent
+ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "supervoxel_added")
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # of probabilities
+MIN_SIZE = 100
+COLUMNS = (
+    "method", "threshold", "voi", "voi_split", "voi_merge", "are", "nerl", "erl", "correct_edges", "neuron_splits",
+    "neuron_merges", "splits", "merges", "f1",
+)  # fmt: skip
+
+
+class Run(Training):
+    """Trains one arm with one seed."""
+
+    def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Compute the loss of images and ids."""
+        loss: Tensor = self.loss(self.predict(batch["image"]), batch["label"])
+        return loss
+
+
+def main() -> None:
+    """Run what is not there yet."""
+    args = parse_arguments()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    overrides = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in args.set)}
+    for seed in args.seeds:
+        for arm in args.arms:
+            name = ",".join([arm, *args.set])
+            folder, work = args.results / name, args.work / name
+            parser = read_arm(arm, overrides)
+            configuration = describe(parser, args.planes, args.device)
+            claim(folder, configuration)
+            claim(work, configuration)
+            paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
+            if all(path.is_file() for path in paths.values()):
+                print(f"{name} seed {seed}: there already", flush=True)
+                continue
+            start = time.perf_counter()
+            item = volume.read(args.root, "training", args.planes)
+            transform = volume.augment(parser.get_parsed_content("patch_size"))
+            run = Run(parser, seed, CacheDataset([item], transform, progress=False), torch.device(args.device))
+            run.train(work / f"{seed}.pt")
+            for section, path in paths.items():
+                logits, label = predict(run, volume.read(args.root, section, args.planes))
+                write(path, evaluate(logits, label, parser))
+            print(f"{name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def read_arm(arm: str, overrides: dict[str, Any] | None = None) -> ConfigParser:
+    """Read the configuration of an arm, and change settings."""
+    parser = ConfigParser()
+    parser.read_config([str(HERE / "common.yaml"), str(HERE / "arms" / f"{arm}.yaml")])
+    if unknown := sorted((overrides or {}).keys() - parser.get().keys()):
+        raise ValueError(f"{arm} has no setting {', '.join(unknown)}.")
+    parser.update(overrides or {})
+    return parser
+
+
+@torch.no_grad()
+def predict(run: Run, item: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return logits of affinities, (edges, z, y, x), and true ids, (z, y, x), of a section."""
+    run.network.eval()
+    item = volume.load()(item)
+    inferer = SlidingWindowInferer(run.parser.get_parsed_content("patch_size"), overlap=0.25, mode="gaussian")
+    logits = inferer(item["image"][None].to(run.device), run.predict)
+    return logits[0].float().cpu(), item["label"][0]
+
+
+def evaluate(logits: Tensor, label: Tensor, parser: ConfigParser) -> list[dict[str, object]]:
+    """Make instances in several ways, and measure each."""
+    edges, n = parser.get_parsed_content("edges"), parser.get_parsed_content("n_joining")
+    # Ids of two places that meet in another section only are two objects here.
+    true = torch.as_tensor(label_affinities(join(label, edges[:n]), edges[:n]))
+    skeletons = skeleton_graph(true, spacing=volume.SPACING)
+    rows = []
+    for probability in THRESHOLDS:
+        threshold = float(np.log(probability / (1 - probability)))
+        find = AffinitiesToInstances(edges, threshold, n, MIN_SIZE)
+        found = torch.as_tensor(find(logits))
+        counts = critical_affinities(logits[:n] > threshold, true, edges[:n])
+        scores = measure(found, true[None], skeletons)
+        of_edges = {"splits": int(counts.n_splits), "merges": int(counts.n_merges)}
+        rows.append({"method": "components", "threshold": probability, **scores, **of_edges})
+    return rows
+
+
+def join(label: Tensor, edges: list[list[int]]) -> Tensor:
+    """Return the true affinities."""
+    return torch.as_tensor(affinities(label, edges))
+
+
+def measure(found: Tensor, true: Tensor, skeletons: Any) -> dict[str, float]:
+    """Measure instances (1, z, y, x)."""
+    pair = found[None], true[None]
+    split, merge = (compute_variation_of_information(*pair, instances=True, score=kind) for kind in ("split", "merge"))
+    total, _ = score_skeletons(found[0], skeletons, spacing=volume.SPACING)
+    return {
+        "voi": float(split + merge),
+        "voi_split": float(split),
+        "voi_merge": float(merge),
+        "are": float(compute_adapted_rand_error(*pair, instances=True)),
+        "nerl": total.normalized_erl,
+        "erl": total.erl,
+        "correct_edges": total.correct,
+        "neuron_splits": total.n_splits,
+        "neuron_merges": total.n_merges,
+        "f1": float(compute_instance_score(*pair)),
+    }
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    with path.with_suffix(".part").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(
+                {key: f"{value + 0.0:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+            )
+    path.with_suffix(".part").replace(path)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds flyem_medulla")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sections", nargs="+", choices=["validation", "test"], default=["validation", "test"])
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
+    parser.add_argument("--planes", type=int, help="use only the first planes of each section")
+    parser.add_argument("--threads", type=int, help="of PyTorch")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
