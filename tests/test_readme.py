@@ -12,6 +12,7 @@ import torch
 from monai.data import CacheDataset, DataLoader
 from monai.networks.nets import UNet
 
+from monai_topoloss import DiceCESkeletonRecallLoss
 from monai_topoloss.datasets import synthetic_datalist
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -25,7 +26,9 @@ def test_exactly_two_set_up_commands():
 @pytest.mark.filterwarnings("ignore")
 def test_the_examples_run(tmp_path, monkeypatch):
     """The examples as printed, but for the files that they load and for what later ones do not repeat."""
-    first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    recommended, first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    exec(recommended, {"DiceCESkeletonRecallLoss": DiceCESkeletonRecallLoss})
+    assert recommended.removeprefix("loss = ").strip() in first
     transforms, trainer = first.split("trainer = ")
     transforms = transforms.replace("LoadImaged", "EnsureTyped").replace(", ensure_channel_first=True", "")
     names = {**vars(monai.transforms), **vars(monai.engines), **vars(monai.losses), **vars(monai.handlers)}

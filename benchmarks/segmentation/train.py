@@ -31,7 +31,7 @@ from training import Training
 HERE = Path(__file__).parent
 ARMS = (
     "dice_ce", "dice_ce_0.5", "dice_ce_0.02", "soft_cldice", "own_cldice", "recall_0.1", "recall_1", "recall_cldice",
-    "recall_0.5_cldice_3", "recall_cldice_3", "recall_cldice_3_beta_0.7", "recall_cldice_beta", "recall_2_cldice_3",
+    "recall_cldice_3", "recall_cldice_3_beta_0.7", "recall_cldice_beta", "recall_2_cldice_3",
     "recall_cldice_precision", "recall_precision", "penalty", "recall_precision_penalty", "supervoxel_0.5",
     "supervoxel_0.8", "supervoxel_strong", "supervoxel_added", "recall_supervoxel",
 )  # fmt: skip
