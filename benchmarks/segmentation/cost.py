@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from train import ARMS, Run, make_parser, make_training_set, read_arm
+from train import ARMS, RIVALS, Run, make_parser, make_training_set, read_arm
 
 sys.path.append(str(Path(__file__).parents[1]))
 from memory import measure_peak, spawn
@@ -35,14 +35,15 @@ def main() -> None:
     if args.memory:
         print(measure_memory(*prepare(args, [args.memory])))
         return
-    runs, batches = prepare(args, list(ARMS))
+    arms = [*ARMS, *args.rivals]
+    runs, batches = prepare(args, arms)
     times = measure_time(runs, batches, args.rounds)
-    memory = [spawn_memory(arm) for arm in ARMS]
+    memory = [spawn_memory(arm) for arm in arms]
     args.results.mkdir(parents=True, exist_ok=True)
     with (args.results / f"{args.data}_cost.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for arm, seconds, mebibytes in zip(ARMS, times, memory, strict=True):
+        for arm, seconds, mebibytes in zip(arms, times, memory, strict=True):
             ratio = np.median(seconds / times[0])
             numbers = (f"{x:.4g}" for x in (np.median(seconds), ratio, mebibytes, mebibytes / memory[0]))
             row = (arm, *numbers, args.device, torch.get_num_threads())
@@ -107,7 +108,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, help="of PyTorch")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--memory", choices=ARMS, help="only print the MiB of this arm")
+    parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=[], help="losses of other packages")
+    parser.add_argument("--memory", choices=[*ARMS, *RIVALS], help="only print the MiB of this arm")
     return parser.parse_args()
 
 

@@ -189,7 +189,7 @@ class nnUNetTrainerSkeletonRecall(TopologyTrainerMixin, nnUNetTrainer):  # type:
 
 
 class nnUNetTrainerSkeletonRecallCenterlineDice(TopologyTrainerMixin, nnUNetTrainer):  # type: ignore[misc]  # noqa: N801
-    """Dice + cross entropy + Skeleton Recall + soft clDice."""
+    """Dice + cross entropy + Skeleton Recall + soft clDice, with the weights that we recommend."""
 
     recall_weight = 2.0
     cldice_weight = 3.0
