@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,23 @@ from monai_topoloss._checks.tensors import check_same_device, check_tensor
 
 def check_edges(edges: Any) -> list[tuple[int, ...]]:
     """Return edges, steps from a voxel to a neighbour, as tuples of 2 or 3 ints."""
-    edges = edges.tolist() if isinstance(edges, np.ndarray | Tensor) else edges
-    if not isinstance(edges, Iterable):
+    edges = _as_sequence(edges)
+    if not isinstance(edges, Sequence) or isinstance(edges, str):
         raise TypeError(f"Expected `edges` to be a sequence of steps, got {type(edges).__name__}.")
-    steps = [tuple(edge) if isinstance(edge, Sequence) else (edge,) for edge in edges]
-    for edge in steps:
-        for step in edge:
+    steps = []
+    for edge in map(_as_sequence, edges):
+        for step in edge if isinstance(edge, Sequence) else [edge]:
             check_int("edges", step)
+        steps.append(tuple(map(int, edge)) if isinstance(edge, Sequence) else (int(edge),))
     if not steps or {len(edge) for edge in steps} not in ({2}, {3}) or not all(map(any, steps)):
         raise ValueError(f"Expected `edges` to be steps of 2 or 3 numbers, not all 0, got {steps}.")
     if any(abs(step) >= 2**31 for edge in steps for step in edge):
         raise ValueError(f"Expected `edges` of steps below 2 ** 31, got {steps}.")
     return steps
+
+
+def _as_sequence(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | Tensor) else value
 
 
 def check_n_joining(n_joining: Any, edges: Sequence[Sequence[int]]) -> int:

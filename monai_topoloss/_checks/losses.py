@@ -92,9 +92,9 @@ def check_criterion(criterion: Any) -> None:
 def check_loss_map(values: Any, shape: Sequence[int], *, any_channels: bool) -> None:
     """Check that a criterion returned a loss for each voxel: ``shape``, with 1, no, or any number of channels."""
     batch, channels, *spatial = shape
+    without = f" or {(batch, *spatial)}" if any_channels or channels == 1 else ""
     expected = (
-        f"Expected `criterion` to return a loss for each voxel, {tuple(shape)} or {(batch, *spatial)},"
-        " as with reduction='none', got"
+        f"Expected `criterion` to return a loss for each voxel, {tuple(shape)}{without}, as with reduction='none', got"
     )
     if not isinstance(values, Tensor) or not values.is_floating_point():
         raise TypeError(f"{expected} {values.dtype if isinstance(values, Tensor) else type(values).__name__}.")

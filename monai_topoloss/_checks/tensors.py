@@ -133,6 +133,13 @@ def check_spatial_dims(name: str, tensor: Tensor, spatial_dims: int | None) -> i
     return spatial_dims
 
 
+def check_rank(name: str, tensor: Tensor) -> int:
+    """Return the number of axes of an image or volume, where there can be no others."""
+    if tensor.ndim not in (2, 3):
+        raise ValueError(f"Expected `{name}` to have 2 or 3 axes, got shape {tuple(tensor.shape)}.")
+    return tensor.ndim
+
+
 def _warn_of_channels(name: str, shape: tuple[int, ...]) -> None:
     """Say, once a process, that channels of an image were taken for slices of a volume."""
     if _warned_of:

@@ -18,10 +18,11 @@ from monai_topoloss._checks.cases import (
 from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss.cli.files import read_picture
 from monai_topoloss.cli.placement import Affine, bring_together, spacing_of
-from monai_topoloss.cli.scores import Mask, Pair, compute_scores
+from monai_topoloss.cli.scores import OF_NEURONS, Mask, Pair, compute_scores
 from monai_topoloss.cli.table import Row
 from monai_topoloss.datasets.swc import read_swc
 from monai_topoloss.topology.skeleton_graph import Skeletons
+from monai_topoloss.topology.skeleton_scores import leave_out
 
 _SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
 
@@ -81,7 +82,11 @@ def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tupl
     if several or several_found:
         notes.append(_SEVERAL)
     spacing = check_case_spacing(settings.spacing, label.ndim) or spacing_of(place, label.ndim)
-    skeletons = None if settings.swc is None else _read_skeletons(settings.swc, case.name, label.ndim)
+    skeletons = None
+    if settings.swc is not None and not set(OF_NEURONS).isdisjoint(settings.metrics):
+        skeletons = _read_skeletons(settings.swc, case.name, label.ndim)
+        if counts is not None:
+            skeletons = leave_out(skeletons, ~counts, spacing)
     yield from _compare(prediction, label, settings, counts=counts, spacing=spacing, skeletons=skeletons)
 
 

@@ -47,7 +47,8 @@ metrics:
   nerl, erl                    expected run length along the skeletons of the label's objects, normalised or not
   correct_edges, split_edges, omitted_edges, merged_edges
                                shares of the edges of these skeletons
-  neuron_splits, neuron_merges objects more and fewer along them
+  neuron_splits                into how many more pieces the segments cut them
+  neuron_merges                how many segments of an object hold another one too, for all objects together
 An empty label has none of those but betti, euler, splits and merges, an image no betti2: "nan", and left out of the
 means.
 
@@ -89,7 +90,7 @@ def add_to(commands: Any) -> None:
     add("--metrics", nargs="+", choices=METRICS, metavar="NAME", help=names)
     add("--csv", type=Path, metavar="OUT", help="write the table there, too")
     add("--num-classes", type=int, metavar="N", help="values are classes, 0 to N - 1, of which 0 is background")
-    add("--instances", action="store_true", help="values are ids, for voi and are; other metrics see masks")
+    add("--instances", action="store_true", help="values are ids of objects; metrics of masks see masks")
     add("--ignore-index", type=int, metavar="V", help="voxels where the label has this value count for nothing")
     add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
     add("--spacing", type=float, nargs="+", metavar="MM", help="size of a voxel along each axis, or one for all")
@@ -144,6 +145,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--num-classes and --instances exclude each other")
     if options.spacing is not None and not all(0 < size < math.inf for size in options.spacing):
         raise UsageError(f"--spacing must be positive, got {' '.join(map(str, options.spacing))}")
+    if options.swc is not None and options.num_classes is not None:
+        raise UsageError("--swc and --num-classes exclude each other: skeletons are of no class")
     if options.swc is not None and not options.swc.is_dir():
         raise UsageError(f"--swc must be a folder, got {options.swc}")
     if options.ignore_index == 0:

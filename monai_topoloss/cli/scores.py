@@ -19,7 +19,7 @@ from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score
 from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
 from monai_topoloss.topology.skeleton_scores import MIN_NODES, score_traced
 
-__all__ = ["METRICS", "OF_OBJECTS", "Pair", "compute_scores"]
+__all__ = ["METRICS", "OF_NEURONS", "OF_OBJECTS", "Pair", "compute_scores"]
 
 Mask = NDArray[np.bool_]
 
@@ -158,7 +158,7 @@ class _Group(NamedTuple):
     needs_label: bool  # an empty one has none
 
 
-_OF_NEURONS = (
+OF_NEURONS = (
     "nerl", "erl", "correct_edges", "split_edges", "omitted_edges", "merged_edges", "neuron_splits", "neuron_merges",
 )  # fmt: skip
 _GROUPS = (
@@ -169,7 +169,7 @@ _GROUPS = (
     _Group(("voi", "voi_split", "voi_merge"), _information, needs_label=True),
     _Group(("are",), _rand, needs_label=True),
     _Group(("f1", "pq"), _instances, needs_label=True),
-    _Group(_OF_NEURONS, _neurons, needs_label=True),
+    _Group(OF_NEURONS, _neurons, needs_label=True),
 )
-OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are", "f1", "pq", *_OF_NEURONS)
+OF_OBJECTS = ("voi", "voi_split", "voi_merge", "are", "f1", "pq", *OF_NEURONS)
 METRICS = tuple(name for group in _GROUPS for name in group.names)

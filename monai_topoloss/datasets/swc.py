@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from monai_topoloss._checks.options import check_option
 
@@ -34,8 +34,9 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
         on in the order of their names or as given, a ``radius`` and a ``type``; edges have a ``length``.
 
     Raises:
-        FileNotFoundError: if there is no such file, or none in the folder.
-        ValueError: if a line is none of a node, a number comes twice or is missing, or ``order`` is unknown.
+        FileNotFoundError: if there is no such file, or none at all.
+        ValueError: if a line is none of a node, a number comes twice or is missing, a node is joined to itself, or
+            ``order`` is unknown.
 
     Example:
         >>> import tempfile
@@ -51,60 +52,76 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
     graph = nx.Graph()
     for owner, path in enumerate(_list_files(paths), 1):
         first = graph.number_of_nodes()
-        numbers: dict[int, int] = {}
-        joined: list[tuple[int, int]] = []
-        offset: tuple[float, ...] = (0.0, 0.0, 0.0)
-        for index, line in enumerate(path.read_text().splitlines(), 1):
-            words = line.split()
-            if words[:2] == ["#", "OFFSET"] and len(words) == 5:
-                offset = _floats(words[2:], path, index)
-            if not words or words[0].startswith("#"):
+        nodes, offset = _read(path)
+        for number, node in enumerate(nodes.values(), first):
+            place = tuple(a + b for a, b in zip(node.place, offset, strict=True))
+            position = place if order == "xyz" else place[::-1]
+            graph.add_node(number, position=position, object=owner, radius=node.radius, type=node.kind)
+        places = {name: first + index for index, name in enumerate(nodes)}
+        for name, node in nodes.items():
+            if node.parent < 0:
                 continue
-            number, kind, parent = _node(words, path, index)
-            if number in numbers:
-                raise ValueError(f"Expected each node of {path} once, got {number} again in line {index}.")
-            x, y, z, radius = _floats(words[2:6], path, index)
-            place = (x + offset[0], y + offset[1], z + offset[2])
-            numbers[number] = first + len(numbers)
-            graph.add_node(
-                numbers[number],
-                position=place if order == "xyz" else place[::-1],
-                object=owner,
-                radius=radius,
-                type=kind,
-            )
-            if parent >= 0:
-                joined.append((number, parent))
-        for number, parent in joined:
-            if parent not in numbers:
-                raise ValueError(f"Expected node {parent}, to which {number} is joined, in {path}.")
-            ends = numbers[number], numbers[parent]
+            if node.parent not in places or node.parent == name:
+                raise ValueError(f"Expected another node for {name} in {path} to be joined to, got {node.parent}.")
+            ends = places[name], places[node.parent]
             graph.add_edge(*ends, length=math.dist(*(graph.nodes[end]["position"] for end in ends)))
     return graph
 
 
+class _Node(NamedTuple):
+    kind: int
+    place: tuple[float, ...]  # x, y, z
+    radius: float
+    parent: int
+
+
 def _list_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
     if not isinstance(paths, str | os.PathLike):
-        return list(map(Path, paths))
-    path = Path(paths)
-    if not path.is_dir():
-        return [path]
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".swc")
+        files = list(map(Path, paths))
+    elif not Path(paths).is_dir():
+        files = [Path(paths)]
+    else:  # hidden files are those of an operating system
+        files = sorted(each for each in Path(paths).iterdir() if each.suffix.lower() == ".swc" and each.name[0] != ".")
     if not files:
-        raise FileNotFoundError(f"Expected files that end in .swc in {path}, got none.")
+        raise FileNotFoundError(f"Expected files that end in .swc in {paths}, got none.")
     return files
 
 
-def _node(words: list[str], path: Path, line: int) -> tuple[int, int, int]:
-    """Return number, type and parent of a node."""
-    try:
-        return int(words[0]), int(words[1]), int(words[6])
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"Expected number, type, x, y, z, radius and parent in line {line} of {path}.") from error
+def _read(path: Path) -> tuple[dict[int, _Node], tuple[float, ...]]:
+    """Return the nodes of a file by their numbers, and the offset of all."""
+    nodes: dict[int, _Node] = {}
+    offset: tuple[float, ...] = (0.0, 0.0, 0.0)
+    # Only comments hold letters, in whatever encoding.
+    text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r", "\n")
+    for line in text.split("\n"):
+        words = line.split()
+        if words[:2] == ["#", "OFFSET"]:
+            offset = _parse_offset(words[2:]) or offset
+        if words and not words[0].startswith("#"):
+            number, node = _parse_node(words, line, path)
+            if number in nodes:
+                raise ValueError(f"Expected each node of {path} once, got {number} again.")
+            nodes[number] = node
+    return nodes, offset
 
 
-def _floats(words: list[str], path: Path, line: int) -> tuple[float, ...]:
+def _parse_offset(words: list[str]) -> tuple[float, ...] | None:
+    """Return three numbers, if that is what words are."""
     try:
-        return tuple(map(float, words))
-    except ValueError as error:
-        raise ValueError(f"Expected numbers in line {line} of {path}, got {' '.join(words)}.") from error
+        numbers = tuple(map(float, words))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == 3 and all(map(math.isfinite, numbers)) else None
+
+
+def _parse_node(words: list[str], line: str, path: Path) -> tuple[int, _Node]:
+    """Return the number of a node, and the rest; whole numbers may be written as 1.0."""
+    try:
+        numbers = [float(word) for word in words[:7]]
+        number, kind, parent = (int(numbers[k]) for k in (0, 1, 6))
+        is_valid = all(map(math.isfinite, numbers)) and [number, kind, parent] == [numbers[k] for k in (0, 1, 6)]
+    except (IndexError, ValueError, OverflowError):
+        is_valid = False
+    if not is_valid:
+        raise ValueError(f"Expected number, type, x, y, z, radius and parent in {path}, got {line.strip()!r}.")
+    return number, _Node(kind, tuple(numbers[2:5]), numbers[5], parent)

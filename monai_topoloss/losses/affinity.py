@@ -90,7 +90,8 @@ class SupervoxelAffinityLoss(CriticalLoss):
         Args:
             input: logits of affinities, ``(B, edges, *spatial)`` in 2-D or 3-D: at each voxel, that it belongs to the
                 voxel an edge further.
-            target: ids of instances, ``(B, 1, *spatial)``; 0 is background.
+            target: ids of instances, ``(B, 1, *spatial)``; 0 is background. Of a pair of label and skeleton, the
+                skeleton is left alone.
 
         Returns:
             The loss in float32, or float64 for an ``input`` of that type: a scalar, or the weighed map.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_option, check_share
+from monai_topoloss._checks.options import check_number, check_option
 from monai_topoloss.metrics._base import SegmentationMetric, prepare
 from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score_matches
 
@@ -38,7 +38,7 @@ def compute_instance_score(
         y: ids of true instances, likewise.
         score: ``"f1"``; ``"precision"`` or ``"recall"``, the share of predicted or of true instances that match;
             ``"pq"``, the panoptic quality; ``"sq"``, the mean IoU of those that match.
-        iou_threshold: from 0.5 to 1.
+        iou_threshold: from 0.5 to below 1.
         ignore_empty: give NaN where the label is empty, which reductions leave out.
         ignore_index: a value of ``y`` where nothing counts.
 
@@ -89,5 +89,5 @@ class InstanceScoreMetric(SegmentationMetric, function=compute_instance_score):
 
 def _check_options(score: str, iou_threshold: float) -> None:
     check_option("score", score, _SCORES)
-    if check_share("iou_threshold", iou_threshold) < LOWEST_IOU:
-        raise ValueError(f"Expected `iou_threshold` from {LOWEST_IOU} to 1, got {iou_threshold}.")
+    if not LOWEST_IOU <= check_number("iou_threshold", iou_threshold) < 1:
+        raise ValueError(f"Expected `iou_threshold` from {LOWEST_IOU} to below 1, got {iou_threshold}.")

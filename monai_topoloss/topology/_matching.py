@@ -21,13 +21,22 @@ class Matches(NamedTuple):
 
 def match_instances(found: Tensor, true: Tensor, iou_threshold: float) -> Matches:
     """Count the voxels that instances share, pair by pair of those that meet."""
-    (ids, of_voxel), (true_ids, of_true_voxel) = (each.unique(return_inverse=True) for each in (found, true))
-    size, true_size = torch.bincount(of_voxel.flatten()), torch.bincount(of_true_voxel.flatten())
-    pairs, shared = (of_voxel * len(true_ids) + of_true_voxel).unique(return_counts=True)
-    here, there = pairs // max(len(true_ids), 1), pairs % max(len(true_ids), 1)
+    stride = int(true.max()) + 1 if true.numel() else 1
+    if found.numel() and int(found.max()) >= 2**62 // stride:  # numbers of pairs would overflow
+        found, true = (ids.unique(return_inverse=True)[1] + int(bool((ids != 0).all())) for ids in (found, true))
+        stride = int(true.max()) + 1
+    pairs, shared = (found.long() * stride + true.long()).unique(return_counts=True)
+    ids, size, here = _add_up(pairs // stride, shared)
+    true_ids, true_size, there = _add_up(pairs % stride, shared)
     iou = shared.double() / (size[here] + true_size[there] - shared)
     iou = iou[(ids[here] != 0) & (true_ids[there] != 0) & (iou > iou_threshold)]
     return Matches(int((ids != 0).sum()), int((true_ids != 0).sum()), len(iou), float(iou.sum()))
+
+
+def _add_up(of_pair: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ids, how many voxels each has, and which one is of each pair."""
+    ids, index = of_pair.unique(return_inverse=True)
+    return ids, torch.zeros_like(ids).index_add_(0, index, shared), index
 
 
 def score_matches(matches: Matches, score: str) -> float:

@@ -7,12 +7,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_method, check_spacing
-from monai_topoloss._checks.tensors import IDS, check_spatial_dims, check_tensor
+from monai_topoloss._checks.options import check_method, check_option, check_spacing
+from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
+from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology._items import as_ids
 from monai_topoloss.topology.skeleton import skeletonize
 
@@ -88,17 +90,18 @@ def trace_skeletons(
 ) -> Skeletons:
     """Do what `skeleton_graph` does; return arrays, which are smaller and faster."""
     tensor = check_tensor("instances", instances, keep=IDS)
-    spatial_dims = check_spatial_dims("instances", tensor, None)
+    spatial_dims = check_rank("instances", tensor)
     sizes = np.array(check_spacing(spacing, spatial_dims))
     check_class_ids("instances", tensor)
     check_method(method, spatial_dims)
+    check_option("backend", backend, BACKENDS)
     image = as_ids(tensor).numpy(force=True)
     ids, compact = np.unique(image, return_inverse=True)
     compact = compact.reshape(image.shape).astype(np.int32) + (len(ids) > 0 and ids[0] != 0)
     voxels, owners = [np.zeros((0, spatial_dims), np.int64)], [np.zeros(0, np.int64)]
     for number, box in _find_boxes(compact):
-        mask: Any = compact[box] == number
-        skeleton = skeletonize(mask, method=method, spatial_dims=spatial_dims, backend=backend)
+        mask = torch.from_numpy(compact[box] == number).to(tensor.device)
+        skeleton = skeletonize(mask, method=method, spatial_dims=spatial_dims, backend=backend).numpy(force=True)
         voxels.append(np.argwhere(skeleton) + [part.start for part in box])
         owners.append(np.full(len(voxels[-1]), image[tuple(voxels[-1][0])], np.int64))
     nodes, objects = np.concatenate(voxels), np.concatenate(owners)

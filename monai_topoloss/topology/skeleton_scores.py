@@ -12,7 +12,7 @@ from torch import Tensor
 from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_int, check_spacing
-from monai_topoloss._checks.tensors import IDS, check_spatial_dims, check_tensor
+from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
 from monai_topoloss.topology._items import as_ids
 from monai_topoloss.topology.skeleton_graph import Skeletons
 
@@ -35,9 +35,9 @@ class SkeletonScores(NamedTuple):
     omitted: Any  # share of edges with an end in no segment
     merged: Any  # share of edges within a segment that holds another object
     erl: Any  # expected run length
-    normalized_erl: Any  # of the object's length
-    n_splits: Any  # pieces within segments, less one
-    n_merges: Any  # of segments that hold another object
+    normalized_erl: Any  # 1 is perfect
+    n_splits: Any  # pieces within segments, less those that there are anyway
+    n_merges: Any  # segments that hold another object, counted for each object
     split_rate: Any  # length for each split
     merge_rate: Any  # length for each merge
     length: Any
@@ -62,8 +62,9 @@ def score_skeletons(
 
     with the length :math:`\ell_r` of each run and :math:`L` of all skeletons: for a random point on a skeleton, the
     expected length of the correct run that holds it, which is 0 where there is none. The normalised ERL divides that of
-    each object by its length, and is 1 for a perfect segmentation; for all objects together it is their mean, weighed
-    by length.
+    each object by what a perfect segmentation has, its length if it is in one piece; for all objects together it is
+    their mean, weighed by length. Splits are the pieces that a skeleton lies in within segments, less one for each of
+    its own; merges are the segments of an object that hold another one too.
 
     Args:
         segmentation: ids of segments, ``(*spatial)`` in 2-D or 3-D; 0 is background.
@@ -98,7 +99,7 @@ def score_skeletons(
         Methods 15, 2018.
     """
     ids = check_tensor("segmentation", segmentation, keep=IDS)
-    spatial_dims = check_spatial_dims("segmentation", ids, None)
+    spatial_dims = check_rank("segmentation", ids)
     check_class_ids("segmentation", ids)
     check_int("min_nodes", min_nodes, minimum=1)
     sizes = check_spacing(spacing, spatial_dims)
@@ -119,19 +120,33 @@ def score_traced(
     split = ~omitted & (here != there)
     merged = ~omitted & ~split & is_merged[ends[:, 0]]
     correct = ~(omitted | split | merged)
-    # Of each object: numbers of edges of each kind, length, squared lengths of runs, splits, merges.
+    # Of each object: numbers of edges of each kind, length, squared lengths of runs and of its own pieces, and so on.
     of_edge = owner[ends[:, 0]]
     kinds = [_add_up(kind, of_edge, len(ids)) for kind in (correct, split, omitted, merged)]
     length = _add_up(lengths, of_edge, len(ids))
     squares = _add_up(*_square_runs(ends[correct], lengths[correct], owner), len(ids))
-    pieces = _count_pieces(ends[correct | merged], owner, segment != 0, len(ids))
+    of_whole = _add_up(*_square_runs(ends, lengths, owner), len(ids))
+    is_found = segment != 0
+    pieces = _count_pieces(ends[correct | merged], owner, is_found, len(ids))
+    n_splits = pieces - _count_pieces(ends, owner, is_found, len(ids))
     shared = np.unique(np.stack([owner, segment])[:, is_merged], axis=1)
-    numbers = [*kinds, length, squares, np.maximum(pieces - 1, 0), np.bincount(shared[0], minlength=len(ids))]
-    each = _as_scores(*numbers, normalized_erl=_divide(squares, length**2))
-    mean = _divide(np.nansum(_divide(squares, length)), length.sum())
+    numbers = [*kinds, length, squares, n_splits, np.bincount(shared[0], minlength=len(ids))]
+    normalized = _divide(squares, of_whole)
+    each = _as_scores(*numbers, normalized_erl=normalized)
+    mean = _divide(np.nansum(length * normalized), length.sum())
     total = _as_scores(*(number.sum() for number in numbers), normalized_erl=mean)
     by_object = {int(value): SkeletonScores(*(score[k].item() for score in each)) for k, value in enumerate(ids)}
     return SkeletonScores(*(score.item() for score in total)), by_object
+
+
+def leave_out(skeletons: Skeletons, ignored: NDArray[np.bool_], spacing: Sequence[float] | None) -> Skeletons:
+    """Return skeletons without the nodes in ignored voxels."""
+    sizes = np.array(spacing or (1.0,) * ignored.ndim)
+    stays = ~_look_up(ignored, skeletons.positions / sizes).astype(bool)
+    of_edge = stays[skeletons.edges].all(axis=1)
+    number = np.cumsum(stays) - 1
+    edges, lengths = number[skeletons.edges[of_edge]], skeletons.lengths[of_edge]
+    return Skeletons(skeletons.positions[stays], skeletons.objects[stays], edges, lengths)
 
 
 def _as_scores(

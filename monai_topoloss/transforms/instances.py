@@ -14,8 +14,10 @@ from monai.utils import TransformBackends, optional_import
 from torch import Tensor
 
 from monai_topoloss._checks.affinities import check_affinity_image, check_channel_of_ids, check_edges, check_n_joining
+from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option
 from monai_topoloss._checks.tensors import check_finite, check_no_nan, like
+from monai_topoloss._labels import has_id
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology import affinities, label_affinities
 from monai_topoloss.transforms._derived import DerivedOne
@@ -74,7 +76,10 @@ class InstancesToAffinities(Transform):
                 fractional ids.
         """
         ids = check_channel_of_ids("img", img, self.edges)[0]
-        joined = cast(Tensor, affinities(ids, self.edges, ignore_index=self.ignore_index))
+        if self.ignore_index is not None:
+            ids = ids.masked_fill(has_id(ids, self.ignore_index), 0)
+        check_class_ids("img", ids)
+        joined = cast(Tensor, affinities(ids, self.edges))
         return cast(NdarrayOrTensor, like(joined.float(), img))
 
 
@@ -137,7 +142,8 @@ class AffinitiesToInstances(Transform):
 
         Raises:
             TypeError: if ``img`` is no tensor or array of real numbers.
-            ValueError: if ``img`` is not ``(edges, *spatial)`` of as many axes as an edge has steps, or not finite.
+            ValueError: if ``img`` is not ``(edges, *spatial)`` of as many axes as an edge has steps, or holds NaN, or
+                with ``"mutex_watershed"`` infinity.
             ImportError: if ``method="mutex_watershed"`` and mwatershed is missing; the message says what to install.
         """
         affinity = check_affinity_image("img", img, self.edges)
@@ -148,7 +154,9 @@ class AffinitiesToInstances(Transform):
             labels = cast(Tensor, found)
         else:
             check_finite("img", affinity)
-            labels = _mutex_watershed(affinity - self.threshold, self.edges, self.n_joining).to(affinity.device)
+            labels = _mutex_watershed(affinity.double() - self.threshold, self.edges, self.n_joining).to(
+                affinity.device
+            )
         labels = _drop_small(labels, max(self.min_size, 2))  # single voxels are no instances
         return cast(NdarrayOrTensor, like(labels.unsqueeze(0), img))
 
@@ -237,7 +245,7 @@ def _mutex_watershed(affinity: Tensor, edges: Sequence[tuple[int, ...]], n_joini
     mwatershed, is_there = optional_import("mwatershed")
     if not is_there:
         raise ImportError('The mutex watershed needs mwatershed: pip install "monai-topoloss[instances]".')
-    signed = affinity.double().numpy(force=True)
+    signed = affinity.numpy(force=True)
     signed[n_joining:] = np.minimum(signed[n_joining:], 0)
     shape = signed.shape[1:]
     inside = [k for k, edge in enumerate(edges) if all(abs(s) < n for s, n in zip(edge, shape, strict=True))]

@@ -586,7 +586,15 @@ def test_skeletons_from_swc_files(tmp_path):
     assert status == 0
     assert [float(row["erl"]) for row in rows] == pytest.approx([8.2, 14.1])
     assert [float(row["neuron_splits"]) for row in rows] == [1, 1]
+    ignored = label.copy()
+    ignored[:, 7:9] = 99
+    for name in ("a", "b"):
+        save(tmp_path / "label" / f"{name}.nii.gz", ignored, np.diag([1, 2, 1, 1]))
+    options = ("--instances", "--ignore-index", "99", "--swc", f"{swc}", "--metrics")
+    status, rows = run(tmp_path, *options, "correct_edges", "neuron_splits", "nerl")
+    assert [list(map(float, list(row.values())[1:4])) for row in rows] == [[1, 0, 1]] * 2
     (swc / "a.swc").unlink()
+    assert run(tmp_path, "--instances", "--metrics", "voi", "--swc", f"{swc}")[0] == 0  # needs none
     status, rows = run(tmp_path, "--instances", "--metrics", "erl", "--swc", f"{swc}")
     assert status == 1
     assert "a.swc" in rows[0]["error"]
@@ -597,6 +605,7 @@ def test_skeletons_from_swc_files(tmp_path):
     [
         (("--spacing", "0"), "--spacing must be positive, got 0"),
         (("--swc", "nowhere"), "--swc must be a folder, got nowhere"),
+        (("--swc", ".", "--num-classes", "3"), "--swc and --num-classes exclude each other"),
     ],
 )
 def test_wrong_spacing_and_skeletons(tmp_path, options, message, capsys):

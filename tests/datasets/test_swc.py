@@ -20,6 +20,18 @@ def test_nodes_edges_and_axes(tmp_path):
     assert read_swc(str(path)).nodes[1]["position"] == (30, 24, 13)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_files_as_programs_write_them(tmp_path, encoding, newline):
+    """Comments of any kind and in any place, tabs, whole numbers as floats, several roots."""
+    path = tmp_path / "a.swc"
+    lines = ["# in µm \x1c", "1.0\t2.0 0 0 0 1.5 -1.0", "# OFFSET of the stack", "2 2 1 0 0 1 1", "5 2 9 9 9 1 -1"]
+    path.write_bytes(newline.join([*lines, "# OFFSET 1 1 1"]).encode(encoding))
+    graph = read_swc(path)
+    assert list(nx.get_node_attributes(graph, "position").values()) == [(1, 1, 1), (1, 1, 2), (10, 10, 10)]
+    assert list(graph.edges) == [(0, 1)]
+
+
 def test_files_are_objects(tmp_path):
     for name in ("b.swc", "a.SWC", "notes.txt"):
         (tmp_path / name).write_text(LINE)
@@ -42,10 +54,13 @@ def test_scores_in_physical_units(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 2 0 0 0 1", "Expected number, type, x, y, z, radius and parent in line 1"),
-        ("# x\n1 2 0 a 0 1 -1", "Expected numbers in line 2"),
-        ("1 2 0 0 0 1 -1\n1 2 0 0 0 1 -1", "got 1 again in line 2"),
-        ("1 2 0 0 0 1 5", "Expected node 5, to which 1 is joined"),
+        ("1 2 0 0 0 1", "Expected number, type, x, y, z, radius and parent in .*, got '1 2 0 0 0 1'"),
+        ("# x\n1 2 0 a 0 1 -1", "got '1 2 0 a 0 1 -1'"),
+        ("1 2 0 nan 0 1 -1", "got '1 2 0 nan 0 1 -1'"),
+        ("1.5 2 0 0 0 1 -1", "got '1.5 2 0 0 0 1 -1'"),
+        ("1 2 0 0 0 1 -1\n1 2 0 0 0 1 -1", "got 1 again"),
+        ("1 2 0 0 0 1 5", "Expected another node for 1 in .* to be joined to, got 5"),
+        ("1 2 0 0 0 1 1", "Expected another node for 1 in .* to be joined to, got 1"),
     ],
 )
 def test_broken_files(tmp_path, text, message):
@@ -58,7 +73,9 @@ def test_broken_files(tmp_path, text, message):
 def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_swc(tmp_path / "none.swc")
-    with pytest.raises(FileNotFoundError, match=r"Expected files that end in \.swc"):
-        read_swc(tmp_path)
+    (tmp_path / "._a.swc").write_bytes(b"\x00")  # of an operating system
+    for none in (tmp_path, []):
+        with pytest.raises(FileNotFoundError, match=r"Expected files that end in \.swc"):
+            read_swc(none)
     with pytest.raises(ValueError, match="Expected `order` to be one of 'zyx', 'xyz'"):
         read_swc(tmp_path, order="yxz")

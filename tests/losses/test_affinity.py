@@ -142,6 +142,8 @@ def test_reductions_criterion_and_copies():
         ([(1, 0.5)], TypeError, "Expected `edges` to be an int"),
         ([1, 2], ValueError, "Expected `edges` to be steps"),
         (3, TypeError, "Expected `edges` to be a sequence of steps, got int"),
+        ({(1, 0), (0, 1)}, TypeError, "Expected `edges` to be a sequence of steps, got set"),
+        ("10", TypeError, "Expected `edges` to be a sequence of steps, got str"),
         ([(2**40, 0)], ValueError, "Expected `edges` of steps below"),
     ],
 )

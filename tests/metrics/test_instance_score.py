@@ -44,6 +44,13 @@ def test_precision_and_recall():
     assert compute_instance_score(found, true, "precision").item() == pytest.approx(2 / 4)
 
 
+def test_high_ids():
+    true = torch.tensor([2**61, 2**61, 2**61 + 1, 0]).reshape(1, 1, 1, 4)
+    found = torch.tensor([2**60, 2**60, 0, 2**62]).reshape(1, 1, 1, 4)
+    assert compute_instance_score(found, true) == 0.5
+    assert compute_instance_score(found[..., :2], true[..., :2]) == 1
+
+
 def test_empty_images():
     something, nothing = torch.ones(1, 1, 4, 4, dtype=torch.int64), torch.zeros(1, 1, 4, 4, dtype=torch.int64)
     assert compute_instance_score(something, nothing).isnan()
@@ -70,7 +77,7 @@ def test_over_a_data_set():
     torch.testing.assert_close(metric.aggregate(), torch.cat(values).mean(0))
 
 
-@pytest.mark.parametrize("options", [{"score": "rq"}, {"iou_threshold": 0.3}, {"iou_threshold": 1.5}])
+@pytest.mark.parametrize("options", [{"score": "rq"}, {"iou_threshold": 0.3}, {"iou_threshold": 1}])
 def test_bad_options(options):
     image = torch.ones(1, 1, 4, 4)
     with pytest.raises(ValueError, match=f"Expected `{next(iter(options))}`"):

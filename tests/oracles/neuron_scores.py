@@ -60,7 +60,10 @@ def score(segmentation, graph, spacing, min_nodes):
             "kinds": kinds,
             "length": part.size(weight="length"),
             "squares": sum(run**2 for run in runs),
-            "n_splits": max(nx.number_connected_components(within) - 1, 0),
+            "n_splits": sum(
+                max(nx.number_connected_components(within.subgraph(c)) - 1, 0) for c in nx.connected_components(part)
+            ),
+            "whole": sum(part.subgraph(c).size(weight="length") ** 2 for c in nx.connected_components(part)),
             "n_merges": len({segment(node) for node in nodes if is_merged(node)}),
         }
     return _finish(each.values()), {value: _finish([one]) for value, one in each.items()}
@@ -69,7 +72,7 @@ def score(segmentation, graph, spacing, min_nodes):
 def _finish(parts):
     kinds = sum((part["kinds"] for part in parts), Counter())
     length = sum(part["length"] for part in parts)
-    normalized = sum(part["squares"] / part["length"] for part in parts if part["length"])
+    normalized = sum(part["length"] * part["squares"] / part["whole"] for part in parts if part["length"])
     n_splits, n_merges = (sum(part[name] for part in parts) for name in ("n_splits", "n_merges"))
     return {
         **{name: kinds[name] / kinds.total() for name in ("correct", "split", "omitted", "merged") if kinds},

@@ -175,6 +175,18 @@ def test_small_images(shape):
     assert affinities(target[None][:0], edges).shape == (0, 2, *shape)
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [np.eye(2, dtype=np.uint8), list(np.eye(2, dtype=int)), torch.eye(2).int(), [(np.uint8(1), np.int64(0)), [0, 1]]],
+)
+def test_edges_of_any_kind_of_ints(edges):
+    target = np.arange(2 * 300).reshape(300, 2) // 37 + 1
+    np.testing.assert_array_equal(affinities(target, edges), affinities(target, NEAREST[2]))
+    np.testing.assert_array_equal(
+        label_affinities(affinities(target, edges), edges), label_affinities(affinities(target, edges), NEAREST[2])
+    )
+
+
 def test_high_ids_are_told_apart():
     target = np.array([[2**40, 2**40, 2**40 + 2**32, 2**40 + 2**32]])
     found = critical_affinities(np.array([[[1, 1, 1, 0]]]), target, [(0, 1)])

@@ -38,6 +38,22 @@ def test_a_cut_is_a_split():
     assert total == SkeletonScores(0.95, 0.05, 0, 0, 7.05, 0.705, 1, 0, 20, math.inf, 20)
 
 
+def test_an_object_in_several_pieces_is_met_by_itself():
+    """As one that leaves a crop and comes back: what was never in one piece is not split."""
+    truth = np.zeros((5, 41), int)
+    truth[2, 1:20] = truth[2, 21:40] = 1
+    total = scores(truth, truth)
+    assert (total.normalized_erl, total.n_splits, total.correct, total.erl) == (1, 0, 1, 18)
+    other = truth.copy()
+    other[2, 21:40] = 2  # the other piece is another segment: still nothing is cut
+    assert scores(other, truth) == total
+    other[2, 30:40] = 3
+    found = scores(other, truth)
+    assert (found.n_splits, found.normalized_erl) == (1, (18**2 + 8**2 + 9**2) / (2 * 18**2))
+    other[2, 21:40] = 0
+    assert scores(other, truth).n_splits == 0
+
+
 def test_what_is_not_found_is_omitted():
     truth = two_neurites()
     gap = truth.copy()
@@ -104,6 +120,21 @@ def test_scores_are_those_of_the_definition(ndim, seed):
                 np.testing.assert_allclose(getattr(found, name), value, rtol=1e-12, err_msg=name)
 
 
+def pair(first=1, second=1, length=1, place=(0, 1), kind=nx.Graph):
+    """Two nodes and an edge."""
+    graph = kind()
+    graph.add_node(0, position=(0, 0), object=first)
+    graph.add_node(1, position=place, object=second)
+    graph.add_edge(0, 1, length=length)
+    return graph
+
+
+@pytest.mark.parametrize("kind", [nx.Graph, nx.DiGraph, nx.MultiGraph])
+def test_graphs_of_any_kind(kind):
+    total, _ = score_skeletons(np.ones((3, 3)), pair(length=5, kind=kind))
+    assert (total.correct, total.length, total.normalized_erl) == (1, 5, 1)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -113,6 +144,15 @@ def test_scores_are_those_of_the_definition(ndim, seed):
             TypeError,
             "to have a `position` and an `object`",
         ),
+        (
+            lambda: scores(two_neurites()[None, None], two_neurites()),
+            ValueError,
+            r"2 or 3 axes, got shape \(1, 1, 4, 13\)\.$",
+        ),
+        (lambda: score_skeletons(np.zeros((3, 3)), pair(first=1.5)), TypeError, "an `object`, an int"),
+        (lambda: score_skeletons(np.zeros((3, 3)), pair(second=2)), ValueError, "between nodes of one `object`"),
+        (lambda: score_skeletons(np.zeros((3, 3)), pair(length=-1)), ValueError, "Expected each `length`"),
+        (lambda: score_skeletons(np.zeros((3, 3)), pair(place=(0, np.inf))), ValueError, "Expected each `position`"),
         (
             lambda: score_skeletons(np.zeros((3, 3, 3)), skeleton_graph(two_neurites())),
             ValueError,

@@ -68,6 +68,8 @@ def test_logits_and_small_instances(method):
 def test_the_mutex_watershed_keeps_apart_what_one_affinity_joins():
     ids = stripes()
     logits = 6 * InstancesToAffinities(LONG)(ids) - 3
+    masks = AffinitiesToInstances(LONG, threshold=0.5, n_joining=2, method="mutex_watershed")(logits > 0)
+    np.testing.assert_array_equal(masks, ids)
     logits[1, 5, 29] = 1  # weakly, between the instances 2 and 3
     merged = AffinitiesToInstances(LONG, n_joining=2)(logits)
     assert merged.max() == 4
@@ -142,7 +144,12 @@ def test_instances_follow_the_device(device):
     [
         (InstancesToAffinities, torch.zeros(2, 4, 4), r"`img` of shape \(1, \*spatial\) in 2-D"),
         (InstancesToAffinities, torch.zeros(1, 4, 4, 4), r"`img` of shape \(1, \*spatial\) in 2-D"),
-        (InstancesToAffinities, torch.full((1, 4, 4), 0.5), "which are whole numbers"),
+        (
+            InstancesToAffinities,
+            torch.full((1, 4, 4), 0.5),
+            "Expected `img` to hold class ids, which are whole numbers",
+        ),
+        (InstancesToAffinities, torch.full((1, 4, 4), -1), "Expected `img` to hold no negative class ids"),
         (AffinitiesToInstances, torch.zeros(1, 4, 4), r"`img` of shape \(2, \*spatial\) in 2-D"),
         (AffinitiesToInstances, torch.full((2, 4, 4), torch.nan), "`img` to hold no NaN"),
     ],

@@ -29,7 +29,7 @@ def label_affinities(affinity: Tensor, edges: Steps) -> Tensor:
 
 def critical_affinities(input: Tensor, target: Tensor, edges: Steps) -> Critical:
     """Find the critical affinities (N, edges, Z, Y, X) of ids (N, Z, Y, X)."""
-    keys = as_keys(target).contiguous()
+    input, keys = input.contiguous(), as_keys(target).contiguous()
     truth, counts = torch.empty_like(input), torch.empty_like(input)
     launch_edges("compare_ends", edges, truth, counts, keys)
     right, missed, invented = input & truth, truth & ~input, input & ~truth & counts
