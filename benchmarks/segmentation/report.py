@@ -184,6 +184,7 @@ def draw(tables: dict[str, Seeds], path: Path) -> None:
         axis.axvline(average(tables[BASELINE], metric).mean(), color="#0072B2", linewidth=0.8, linestyle="--")
         axis.set_title(f"{title} {'↑' if better > 0 else '↓'}", fontsize=9)
         axis.margins(x=0.1)
+        axis.locator_params(axis="x", nbins=3)
     axes[0].set_yticks(range(len(tables)), [read_arm(arm).get("title") for arm in tables])
     axes[0].invert_yaxis()
     figure.savefig(path, dpi=120)
