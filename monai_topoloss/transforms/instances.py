@@ -157,7 +157,7 @@ class AffinitiesToInstances(Transform):
             labels = _mutex_watershed(affinity.double() - self.threshold, self.edges, self.n_joining).to(
                 affinity.device
             )
-        labels = _drop_small(labels, max(self.min_size, 2))  # single voxels are no instances
+        labels = _drop_small(labels, self.min_size)
         return cast(NdarrayOrTensor, like(labels.unsqueeze(0), img))
 
 

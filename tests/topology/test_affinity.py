@@ -188,7 +188,7 @@ def test_edges_of_any_kind_of_ints(edges):
 
 
 def test_high_ids_are_told_apart():
-    target = np.array([[2**40, 2**40, 2**40 + 2**32, 2**40 + 2**32]])
+    target = np.array([[2**40, 2**40, 2**40 + 2**32, 2**40 + 2**32]]) + 5
     found = critical_affinities(np.array([[[1, 1, 1, 0]]]), target, [(0, 1)])
     assert (found.n_splits, found.n_merges) == (0, 1)
 

@@ -50,6 +50,8 @@ def test_instances_that_touch_have_skeletons_apart():
     graph = skeleton_graph(ids)
     assert nx.number_connected_components(graph) == 2
     assert {data["object"] for _, data in graph.nodes(data=True)} == {3, 2**40}
+    lines = np.array([[1] * 9, [2] * 9])  # whose nodes are neighbours
+    assert nx.number_connected_components(skeleton_graph(lines)) == 2
 
 
 def test_a_ring_is_open_at_one_place():

@@ -81,6 +81,12 @@ def test_a_segment_of_two_is_merged():
     assert many.n_merges == 2
 
 
+def test_a_node_lies_in_the_voxel_around_it():
+    halves = np.array([[1, 1, 2, 2]])
+    found = score_skeletons(halves, pair(place=(0, 1.4)))[0], score_skeletons(halves, pair(place=(0, 1.6)))[0]
+    assert (found[0].correct, found[1].split) == (1, 1)
+
+
 def test_nodes_outside_of_the_image_are_omitted():
     graph = nx.Graph()
     graph.add_node("a", position=(0, 0), object=3)

@@ -77,6 +77,13 @@ def test_the_mutex_watershed_keeps_apart_what_one_affinity_joins():
     np.testing.assert_array_equal(parted, ids)
 
 
+def test_long_edges_only_part_in_the_mutex_watershed():
+    logits = torch.full((2, 1, 9), -1.0)
+    logits[1] = 5  # what is three further is of the same instance, says a channel that does not join
+    found = AffinitiesToInstances([(0, 1), (0, 3)], n_joining=1, method="mutex_watershed")(logits)
+    assert not found.any()
+
+
 def test_without_mwatershed_the_message_says_what_to_install(monkeypatch):
     original = builtins.__import__
 
