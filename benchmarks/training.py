@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
+import itertools
 import os
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -112,6 +117,59 @@ class Training(ABC):
         self.network.load_state_dict(network)
         self.optimizer.load_state_dict(optimizer)
         self.scheduler.load_state_dict(scheduler)
+
+
+def add_arguments(parser: argparse.ArgumentParser, sections: Sequence[str]) -> None:
+    """Add what `run_missing` takes."""
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sections", nargs="+", choices=sections, default=list(sections[1:]))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
+    parser.add_argument("--threads", type=int, help="of PyTorch")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def run_missing(
+    args: argparse.Namespace,
+    read: Callable[[str, dict[str, Any]], ConfigParser],
+    run_one: Callable[[ConfigParser, int, Path, dict[str, Path]], None],
+    below: str = "",
+) -> None:
+    """Run each arm with each seed, if not all of its CSV files are there.
+
+    Args:
+        args: the command line, with ``arms``, ``results``, ``work`` and ``cases`` besides those of `add_arguments`.
+        read: returns the configuration of an arm, with some changes.
+        run_one: is called with a configuration, a seed, a folder for checkpoints, and the file of each section.
+        below: where in ``results`` and ``work``.
+    """
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    overrides = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in args.set)}
+    for seed, arm in itertools.product(args.seeds, args.arms):
+        name = ",".join([arm, *args.set])
+        folder, work = args.results / below / name, args.work / below / name
+        parser = read(arm, overrides)
+        configuration = describe(parser, args.cases, args.device)
+        claim(folder, configuration)
+        claim(work, configuration)
+        paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
+        if all(path.is_file() for path in paths.values()):
+            print(f"{name} seed {seed}: there already", flush=True)
+            continue
+        start = time.perf_counter()
+        run_one(parser, seed, work, paths)
+        print(f"{name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    with path.with_suffix(".part").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:  # adding 0 turns -0 into 0
+            numbers = {key: f"{value + 0.0:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+            writer.writerow(numbers)
+    path.with_suffix(".part").replace(path)
 
 
 def describe(parser: ConfigParser, cases: int | None, device: str) -> dict[str, Any]:

@@ -10,23 +10,20 @@ each way to make instances, in results/ARM/SEED_SECTION.csv; checkpoints and pre
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import volume
-import yaml
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).parents[1]))
-from training import Training, claim, describe
+from training import Training, add_arguments, run_missing, write_rows
 
 from monai_topoloss import (
     AffinitiesToInstances,
@@ -64,30 +61,17 @@ class Run(Training):
 def main() -> None:
     """Run what is not there yet."""
     args = parse_arguments()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    overrides = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in args.set)}
-    for seed in args.seeds:
-        for arm in args.arms:
-            name = ",".join([arm, *args.set])
-            folder, work = args.results / name, args.work / name
-            parser = read_arm(arm, overrides)
-            configuration = describe(parser, args.planes, args.device)
-            claim(folder, configuration)
-            claim(work, configuration)
-            paths = {section: folder / f"{seed}_{section}.csv" for section in args.sections}
-            if all(path.is_file() for path in paths.values()):
-                print(f"{name} seed {seed}: there already", flush=True)
-                continue
-            start = time.perf_counter()
-            item = volume.read(args.root, "training", args.planes)
-            transform = volume.augment(parser.get_parsed_content("patch_size"))
-            run = Run(parser, seed, CacheDataset([item], transform, progress=False), torch.device(args.device))
-            run.train(work / f"{seed}.pt")
-            for section, path in paths.items():
-                logits, label = predict(run, volume.read(args.root, section, args.planes))
-                write(path, evaluate(logits, label, parser))
-            print(f"{name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
+
+    def run_one(parser: ConfigParser, seed: int, work: Path, paths: dict[str, Path]) -> None:
+        item = volume.read(args.root, "training", args.cases)
+        transform = volume.augment(parser.get_parsed_content("patch_size"))
+        run = Run(parser, seed, CacheDataset([item], transform, progress=False), torch.device(args.device))
+        run.train(work / f"{seed}.pt")
+        for section, path in paths.items():
+            logits, label = predict(run, volume.read(args.root, section, args.cases))
+            write_rows(path, COLUMNS, evaluate(logits, label, parser))
+
+    run_missing(args, read_arm, run_one)
 
 
 def read_arm(arm: str, overrides: dict[str, Any] | None = None) -> ConfigParser:
@@ -152,18 +136,6 @@ def measure(found: Tensor, true: Tensor, skeletons: Any) -> dict[str, float]:
     }
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write a CSV file, whole or not at all."""
-    with path.with_suffix(".part").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {key: f"{value + 0.0:.6g}" if isinstance(value, float) else value for key, value in row.items()}
-            )
-    path.with_suffix(".part").replace(path)
-
-
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,12 +143,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--sections", nargs="+", choices=["validation", "test"], default=["validation", "test"])
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="override configuration, for tuning")
-    parser.add_argument("--planes", type=int, help="use only the first planes of each section")
-    parser.add_argument("--threads", type=int, help="of PyTorch")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--planes", type=int, dest="cases", help="use only the first planes of each section")
+    add_arguments(parser, list(volume.SECTIONS))
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_int
@@ -51,6 +52,8 @@ def check_affinity(name: str, value: Any, edges: Sequence[Sequence[int]]) -> Ten
             f"Expected `{name}` of shape (..., {len(edges)}, *spatial) in {len(edges[0])}-D, a channel for each edge,"
             f" got {tuple(tensor.shape)}."
         )
+    if tensor.dtype == torch.bool:
+        return tensor
     joined = tensor != 0
     if not (joined == tensor).all():
         raise ValueError(f"Expected `{name}` to hold 0 and 1, got others; logits and probabilities need a threshold.")

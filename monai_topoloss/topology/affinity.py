@@ -61,7 +61,7 @@ def affinities(
                 [0, 0, 0]]])
     """
     edges = check_edges(edges)
-    ids = _check_ids("instances", instances, edges, ignore_index)
+    ids = clean_ids("instances", instances, edges, ignore_index)
     return cast("Tensor | NDArray[np.bool_]", like(join_equal(ids, edges), instances, is_image=False))
 
 
@@ -159,7 +159,7 @@ def critical_affinities(
     """
     edges = check_edges(edges)
     joined = check_affinity("input", input, edges)
-    ids = _check_ids("target", target, edges, ignore_index)
+    ids = clean_ids("target", target, edges, ignore_index)
     check_same_device("target", ids, joined)
     lead, spatial = _split(joined, edges)
     if tuple(ids.shape) != (*lead, *spatial):
@@ -176,8 +176,8 @@ def critical_affinities(
     )
 
 
-def _check_ids(name: str, value: Tensor | NDArray[np.generic], edges: Edges, ignore: int | None) -> Tensor:
-    """Return ids, 0 where they are ignored, as a plain tensor."""
+def clean_ids(name: str, value: Tensor | NDArray[np.generic], edges: Edges, ignore: int | None) -> Tensor:
+    """Check ids; return them, 0 where they are ignored, as a plain tensor."""
     check_ignore_index(ignore)
     ids = check_tensor(name, value, keep=IDS if ignore is None else ())
     check_ids_of_edges(name, ids, edges)

@@ -14,12 +14,12 @@ from monai.utils import TransformBackends, optional_import
 from torch import Tensor
 
 from monai_topoloss._checks.affinities import check_affinity_image, check_channel_of_ids, check_edges, check_n_joining
-from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option
 from monai_topoloss._checks.tensors import check_finite, check_no_nan, like
-from monai_topoloss._labels import has_id
 from monai_topoloss.backends import BACKENDS
-from monai_topoloss.topology import affinities, label_affinities
+from monai_topoloss.topology import label_affinities
+from monai_topoloss.topology._edges import join_equal
+from monai_topoloss.topology.affinity import clean_ids
 from monai_topoloss.transforms._derived import DerivedOne
 
 __all__ = [
@@ -75,12 +75,8 @@ class InstancesToAffinities(Transform):
             ValueError: if ``img`` is not ``(1, *spatial)`` of as many axes as an edge has steps, or holds negative or
                 fractional ids.
         """
-        ids = check_channel_of_ids("img", img, self.edges)[0]
-        if self.ignore_index is not None:
-            ids = ids.masked_fill(has_id(ids, self.ignore_index), 0)
-        check_class_ids("img", ids)
-        joined = cast(Tensor, affinities(ids, self.edges))
-        return cast(NdarrayOrTensor, like(joined.float(), img))
+        ids = clean_ids("img", check_channel_of_ids("img", img, self.edges)[0], self.edges, self.ignore_index)
+        return cast(NdarrayOrTensor, like(join_equal(ids, self.edges).float(), img))
 
 
 class AffinitiesToInstances(Transform):

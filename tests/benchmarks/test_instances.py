@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import sys
 from pathlib import Path
 
 import nibabel
@@ -12,6 +10,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from monai_topoloss import SupervoxelAffinityLoss, affinities
+from tests.benchmarks.scripts import command, imported
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "instances"
 ARMS = tuple(path.stem for path in sorted((FOLDER / "arms").glob("*.yaml")))
@@ -23,14 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 @pytest.fixture(scope="module")
 def code():
     names = ("training", "losses", "volume", "run", "report")
-    before = list(sys.path)
-    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
-    try:
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path[:] = before
-        for name in names:
-            sys.modules.pop(name, None)
+    with imported(FOLDER, names) as scripts:
+        yield scripts
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +37,6 @@ def root(tmp_path_factory):
     nibabel.save(nibabel.Nifti1Image(np.where(borders, 20, 200).astype(np.uint8), np.eye(4)), folder / "image.nii.gz")
     nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(ids), np.eye(4)), folder / "instances.nii.gz")
     return folder.parent
-
-
-def command(module, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
-    module.main()
 
 
 def test_there_is_a_file_for_each_arm(code):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from monai_topoloss import (
     SupervoxelLoss,
 )
 from monai_topoloss.datasets import synthetic_vessels
+from tests.benchmarks.scripts import command, imported
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "segmentation"
 ARMS = tuple(path.stem for path in sorted((FOLDER / "arms").glob("*.yaml")))
@@ -38,14 +38,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 @pytest.fixture(scope="module")
 def code():
     names = ("memory", "training", "data", "train", "run", "report", "cost", "pictures", "mistakes", "gradients")
-    before = list(sys.path)
-    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
-    try:
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path[:] = before
-        for name in names:
-            sys.modules.pop(name, None)
+    with imported(FOLDER, names) as scripts:
+        yield scripts
 
 
 def write_data(root, spatial_size):
@@ -80,11 +74,6 @@ def make_run(code, root):
         return code["train"].Run(parser, seed, dataset, torch.device("cpu"))
 
     return make
-
-
-def command(module, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
-    module.main()
 
 
 def assert_equal_weights(first, second):
@@ -385,7 +374,7 @@ def test_committed_runs_have_the_configuration_of_today(code):
         assert (folder / "config.yaml").is_file()
         arm, *overrides = folder.name.split(",")
         values = {key: yaml.safe_load(value) for key, value in (override.split("=") for override in overrides)}
-        expected = code["run"].describe(code["train"].read_arm(arm, values, name=folder.parent.name), None, "cpu")
+        expected = code["training"].describe(code["train"].read_arm(arm, values, name=folder.parent.name), None, "cpu")
         kept = yaml.safe_load((folder / "config.yaml").read_text())
         installation = {"threads", "torch", "monai", "monai-topoloss"}
         assert kept.keys() == expected.keys() > installation

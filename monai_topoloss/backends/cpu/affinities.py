@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop
+from monai_topoloss.backends.cpu.roots import find_root
 
 _NONE = -1  # of the remainder is touched; r is a component of it, -2 - r that one and others
 
@@ -156,20 +157,9 @@ def _link(parent: Any, i: Any, j: Any) -> Any:
     """Join the components of two voxels, of which i comes first; return whether they were apart."""
     if parent[i] == parent[j]:
         return False
-    a, b = _find_root(parent, i), _find_root(parent, j)
+    a, b = find_root(parent, i), find_root(parent, j)
     parent[max(a, b)] = min(a, b)
     return a != b
-
-
-@jit_inline
-def _find_root(parent: Any, k: Any) -> Any:
-    """Return the first voxel of the component of voxel k; on the way, let each point one further."""
-    voxel, before = np.int64(k), np.int64(parent[k])
-    while before != voxel:
-        further = np.int64(parent[before])
-        parent[voxel] = further
-        voxel, before = before, further
-    return voxel
 
 
 @jit_loop
@@ -192,7 +182,7 @@ def _touch(mistakes: Any, steps: Any, parent: Any, remains: Any, touched: Any, j
                 if remains[i] and remains[j]:
                     first, root = parent[i], parent[j]
                 else:
-                    mistake = _find_root(parent, j if remains[i] else i)
+                    mistake = find_root(parent, j if remains[i] else i)
                     first, root = touched[mistake], parent[i if remains[i] else j]
                     if first == _NONE:
                         touched[mistake], first = root, root
@@ -215,7 +205,7 @@ def _select(mistakes: Any, steps: Any, parent: Any, remains: Any, touched: Any) 
                 if remains[i] and remains[j]:
                     mistakes[e, i] = parent[i] != parent[j]
                 else:
-                    mistake = _find_root(parent, j if remains[i] else i)
+                    mistake = find_root(parent, j if remains[i] else i)
                     mistakes[e, i] = touched[mistake] < 0
                     if touched[mistake] == _NONE:
                         touched[mistake] = -2  # it is counted

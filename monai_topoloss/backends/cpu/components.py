@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import count_bits, jit_inline, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.roots import find_root
 from monai_topoloss.backends.cpu.rows import FILL, as_bits, equal_word, fill, narrow, nonzero_word
 
 _U = np.uint64
@@ -215,19 +216,8 @@ def _join_at(places: Any, at_a: Any, at_b: Any, a: Any, b: Any, words: Any, pare
         rest ^= place
         i = np.int64(words[a + 2] + count_bits(words[a] & ((place << at_a) - _1))) - 1
         j = np.int64(words[b + 2] + count_bits(words[b] & ((place << at_b) - _1))) - 1
-        i, j = _find_root(parent, i), _find_root(parent, j)
+        i, j = find_root(parent, i), find_root(parent, j)
         parent[max(i, j)] = min(i, j)
-
-
-@jit_inline
-def _find_root(parent: Any, k: Any) -> Any:
-    """Return the first run of the component of run k; on the way, let each point one further."""
-    run, before = k, np.int64(parent[k])
-    while before != run:
-        further = np.int64(parent[before])
-        parent[run] = further
-        run, before = before, further
-    return run
 
 
 @jit_loop
