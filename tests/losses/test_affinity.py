@@ -167,6 +167,16 @@ def test_bad_input(input, target, message):
         SupervoxelAffinityLoss(EDGES[2])(input, target)
 
 
+def test_a_criterion_has_to_say_what_each_edge_costs():
+    """One value for all edges of a voxel will not do, and is not offered."""
+    input, label = make_data(2, EDGES[2])
+    loss = SupervoxelAffinityLoss(EDGES[2], criterion=lambda logits, _: logits.mean(dim=1))
+    with pytest.raises(
+        ValueError, match=r"for each voxel, \(2, 2, 8, 9\), as with reduction='none', got \(2, 8, 9\)\."
+    ):
+        loss(input, label)
+
+
 def test_edges_that_do_not_join_are_not_searched():
     edges = [*EDGES[2], (0, 3)]
     label = torch.ones(1, 1, 1, 8, dtype=torch.int64)
