@@ -52,6 +52,12 @@ COLUMNS = (
 class Run(Training):
     """Trains one arm with one seed."""
 
+    def predict(self, image: Tensor) -> Tensor:
+        """Return logits in float32."""
+        precision = getattr(torch, self.parser.get_parsed_content("precision"))
+        with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
+            return super().predict(image).float()
+
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Compute the loss of images and ids."""
         loss: Tensor = self.loss(self.predict(batch["image"]), batch["label"])
