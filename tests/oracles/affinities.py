@@ -42,8 +42,9 @@ def label(affinity, edges):
     pairs = [(index[a], index[b]) for k, a, b in list_edges(shape, edges) if affinity[(k, *a)]]
     found, _ = components(index.size, pairs)
     labels, number = np.zeros(index.size, np.int32), {}
+    ends = {end for pair in pairs for end in pair}
     for voxel in range(index.size):
-        if voxel in {end for pair in pairs for end in pair}:
+        if voxel in ends:
             labels[voxel] = number.setdefault(found[voxel], len(number) + 1)
     return labels.reshape(shape)
 

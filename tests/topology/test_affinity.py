@@ -47,6 +47,25 @@ def test_critical_affinities_are_those_of_the_definition(edges, wrong, device):
             np.testing.assert_array_equal(ours.numpy(force=True), theirs)
 
 
+LONG = [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 0, 70), (0, 1, -65), (1, 0, 3), (0, 0, -1), (-1, 1, 2)]
+
+
+@pytest.mark.parametrize("count", range(1, len(LONG) + 1))
+@pytest.mark.parametrize("width", [64, 65, 127, 150])
+def test_rows_that_are_longer_than_a_word(count, width, device):
+    rng, edges = np.random.default_rng(width), LONG[:count]
+    for wrong in (0.01, 0.1, 0.5, 1.0):
+        target = rng.integers(0, 3, (2, 2, width // 30)).repeat(30, axis=2)
+        target = np.pad(target, ((0, 0), (0, 0), (0, width - target.shape[2])), mode="edge")
+        blobs = (rng.random((count, *target.shape)) < wrong / 3) | np.roll(rng.random(target.shape) < wrong / 3, 1, -1)
+        input = oracle.joined(target, edges) ^ (blobs | np.roll(blobs, 1, -1)) if wrong < 1 else np.ones_like(blobs)
+        found = critical_affinities(torch.from_numpy(input).to(device), torch.from_numpy(target).to(device), edges)
+        for ours, theirs in zip(found, oracle.critical(input, target, edges), strict=True):
+            np.testing.assert_array_equal(ours.numpy(force=True), theirs)
+        labels = label_affinities(torch.from_numpy(input).to(device), edges)
+        np.testing.assert_array_equal(labels.numpy(force=True), oracle.label(input, edges))
+
+
 @pytest.mark.parametrize("edges", SETS)
 def test_affinities_and_their_components_are_those_of_the_definition(edges, device):
     rng = np.random.default_rng(0)

@@ -1,9 +1,4 @@
-"""Graphs of voxels that affinities join, in one image or volume, as NumPy arrays.
-
-An array says for each voxel another one of its component that comes before it in raster order, or itself. Affinities
-are taken row by row, each at its later end: most often that points to the same voxel as the earlier one already, and
-nothing is to be done. So the cost of a correct affinity is that of comparing two numbers.
-"""
+"""Instances that affinities make, and the mistakes that split or merge them, in one image or volume of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -12,10 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop
-from monai_topoloss.backends.cpu.roots import find_root
+from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.graphs import (
+    Graph,
+    compare,
+    first_of_same,
+    is_set,
+    join,
+    join_apart,
+    link,
+    make_graph,
+    part,
+    span,
+)
 
 _NONE = -1  # of the remainder is touched; r is a component of it, -2 - r that one and others
+_PREPARE, _TOUCH, _SELECT = range(3)  # what is done with mistakes, one after the other
+_0, _1 = np.uint64(0), np.uint64(1)
 
 
 def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[np.int32]) -> None:
@@ -26,9 +34,9 @@ def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out:
         edges: (edges, 3), steps in z, y and x.
         out: int32, (Z, Y, X), zeros.
     """
-    parent = _each_its_own(out.size)
-    _join(affinity.reshape(len(edges), -1), out.shape, *_backwards(edges), parent, out.reshape(-1))
-    _number(parent, out.reshape(-1))
+    graph = make_graph(out.shape, edges)
+    join(graph, affinity)
+    _number(graph, out.reshape(-1))
 
 
 def critical_affinities(
@@ -50,184 +58,118 @@ def critical_affinities(
         splits: (edges, Z, Y, X), is written to.
         merges: likewise.
     """
-    parent = _each_its_own(target.size)
-    remains = np.zeros(target.size, np.bool_)
-    missed, invented = (mistakes.reshape(len(edges), -1) for mistakes in (splits, merges))
-    _compare(
-        input.reshape(missed.shape), _as_int32(target).reshape(-1), target.shape, *_backwards(edges), parent, remains,
-        missed, invented,
-    )  # fmt: skip
-    steps = _as_steps(edges, target.shape)
-    return _mark_critical(missed, steps, parent, remains), _mark_critical(invented, steps, parent, remains)
+    graph = make_graph(target.shape, edges)
+    missed, invented = compare(graph, input, target)
+    state = np.empty(target.size, graph.parent.dtype)  # only what mistakes touch is used, so most pages stay untouched
+    n_splits, n_merges = (
+        _mark_critical(graph, mistakes, state, critical.reshape(-1)) if mistakes.any() else 0
+        for mistakes, critical in ((missed, splits), (invented, merges))
+    )
+    return n_splits, n_merges
 
 
-def _each_its_own(size: int) -> NDArray[Any]:
-    return np.arange(size, dtype=np.int32 if size < 2**31 - 2 else np.int64)
+def _mark_critical(graph: Graph, mistakes: NDArray[np.uint64], state: NDArray[Any], critical: NDArray[np.bool_]) -> int:
+    """Mark mistakes that are critical; return how many splits or merges they make.
+
+    Args:
+        graph: the remainder.
+        mistakes: bits, (edges, words).
+        state: (Z * Y * X), is used at the first voxel of what mistakes touch. Of a component of the remainder it says
+            another one that mistakes join to it, or itself; of a component of mistakes without remainder it says which
+            component of that they touch.
+        critical: (edges * Z * Y * X), is written to.
+    """
+    apart = graph._replace(has_edge=np.zeros_like(graph.has_edge), follows=np.zeros_like(graph.follows))
+    join_apart(apart, graph.has_edge, mistakes)
+    same = graph.follows | apart.follows
+    count = 0
+    for step in (_PREPARE, _TOUCH, _SELECT):
+        count += _look_at(step, graph, same, mistakes, state, critical)
+    part(apart)
+    return count
 
 
-def _as_int32(ids: NDArray[Any]) -> NDArray[np.int32]:
-    """Return ids, or if they are too high others that are equal where they are, and 0 where they are."""
-    if int(ids.max(initial=0)) >= 2**31:
-        ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
-    return ids.astype(np.int32, copy=False)
+@jit_loop
+def _look_at(step: Any, graph: Any, same: Any, mistakes: Any, state: Any, critical: Any) -> Any:
+    """Do a step with each mistake, but once for those in a row that are between the same components."""
+    parent, words = graph.parent, graph.words
+    count = 0
+    for row in range(graph.shape[0] * graph.shape[1]):
+        for e in range(len(graph.edges)):
+            at, before, is_critical = span(graph, e, row), _0, False
+            for w in range((at.length + 63) >> 6):
+                bits = mistakes[e, row * words + w]
+                starts = first_of_same(same, words, at, w, bits, before) if bits else _0
+                before, rest = bits, bits if step == _SELECT else starts
+                while rest:
+                    bit = lowest_bit(rest)
+                    rest &= rest - _1
+                    x = 64 * w + np.int64(bit)
+                    if (starts >> bit) & _1:
+                        i, j = parent[at.begin + x - at.back], parent[at.begin + x]
+                        i_remains = is_set(graph.has_edge, at.earlier, words, at.other + x)
+                        j_remains = is_set(graph.has_edge, row, words, at.first + x)
+                        if step == _PREPARE:
+                            _prepare(state, i, j, i_remains, j_remains)
+                        elif step == _TOUCH:
+                            count += _touch(state, i, j, i_remains, j_remains)
+                        else:
+                            is_critical, is_new = _select(state, i, j, i_remains, j_remains)
+                            count += is_new
+                    if is_critical:
+                        critical[at.own + x] = True
+    return count
 
 
-def _as_steps(edges: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return how many voxels on in raster order an edge leads."""
-    return (edges[:, 0] * shape[1] + edges[:, 1]) * shape[2] + edges[:, 2]
+@jit_inline
+def _prepare(state: Any, i: Any, j: Any, i_remains: Any, j_remains: Any) -> Any:
+    """Let a mistake touch nothing as yet, and components of the remainder be apart."""
+    state[i] = i if i_remains else _NONE
+    state[j] = j if j_remains else _NONE
 
 
-def _backwards(edges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return edges from the earlier to the later voxel, and whether it is the later one that has the affinity."""
-    signs = [next((np.sign(step) for step in edge if step), 0) for edge in edges]
-    return edges * np.array(signs)[:, None], np.array(signs) < 0
-
-
-def _mark_critical(
-    mistakes: NDArray[np.bool_], steps: NDArray[np.int64], parent: NDArray[Any], remains: NDArray[np.bool_]
-) -> int:
-    """Leave of mistakes those that are critical; return how many splits or merges they make."""
-    if not mistakes.any():
+@jit_inline
+def _touch(state: Any, i: Any, j: Any, i_remains: Any, j_remains: Any) -> Any:
+    """Note which component of the remainder a mistake touches, and join it; return how often two were apart."""
+    if i_remains and j_remains:
+        return int(link(state, i, j))
+    if not (i_remains or j_remains):
         return 0
-    touched = np.full(len(parent), _NONE, parent.dtype)
-    joined = parent.copy()  # the components of the remainder, as far as mistakes join them
-    _join_mistakes(mistakes, steps, parent, remains)
-    count = _touch(mistakes, steps, parent, remains, touched, joined)
-    count += _select(mistakes, steps, parent, remains, touched)
-    _part(parent, remains)
-    return int(count)
-
-
-@jit_loop
-def _join(affinity: Any, shape: Any, edges: Any, at_later: Any, parent: Any, joined: Any) -> Any:
-    """Join the ends of affinities; mark them."""
-    for row in range(shape[0] * shape[1]):
-        for e in range(len(edges)):
-            begin, end, back = _clip(edges, e, row, shape)
-            own = 0 if at_later[e] else back
-            for j in range(begin, end):
-                if affinity[e, j - own]:
-                    joined[j - back], joined[j] = 1, 1
-                    _link(parent, j - back, j)
-
-
-@jit_loop
-def _compare(
-    input: Any,
-    ids: Any,
-    shape: Any,
-    edges: Any,
-    at_later: Any,
-    parent: Any,
-    remains: Any,
-    missed: Any,
-    invented: Any,
-) -> Any:
-    """Join the ends of affinities that are right and mark them; mark what is missed and what is invented."""
-    for row in range(shape[0] * shape[1]):
-        for e in range(len(edges)):
-            begin, end, back = _clip(edges, e, row, shape)
-            own = 0 if at_later[e] else back
-            for j in range(begin, end):
-                i, k = j - back, j - own
-                if (ids[i] == ids[j]) & (ids[j] != 0):
-                    if input[e, k]:
-                        remains[i], remains[j] = True, True
-                        _link(parent, i, j)
-                    else:
-                        missed[e, k] = True
-                elif input[e, k]:
-                    invented[e, k] = True
-    for j in range(len(parent)):
-        parent[j] = parent[parent[j]]
+    mistake, root = (j, i) if i_remains else (i, j)
+    first = np.int64(state[mistake])
+    if first == _NONE:
+        state[mistake] = root
+        return 0
+    if first < 0:
+        first = -2 - first
+    if first != root:
+        state[mistake] = -2 - first
+    return int(link(state, first, root))
 
 
 @jit_inline
-def _clip(edges: Any, e: Any, row: Any, shape: Any) -> Any:
-    """Return the first voxel of a row that is the later end of an edge, the one past the last, and the edge's step."""
-    z, y = row // shape[1] - edges[e, 0], row % shape[1] - edges[e, 1]
-    is_inside = (z >= 0) & (z < shape[0]) & (y >= 0) & (y < shape[1])
-    begin, end = max(0, edges[e, 2]), min(shape[2], shape[2] + edges[e, 2])
-    back = (edges[e, 0] * shape[1] + edges[e, 1]) * shape[2] + edges[e, 2]
-    return row * shape[2] + begin, row * shape[2] + (end if is_inside else 0), back
-
-
-@jit_inline
-def _link(parent: Any, i: Any, j: Any) -> Any:
-    """Join the components of two voxels, of which i comes first; return whether they were apart."""
-    if parent[i] == parent[j]:
-        return False
-    a, b = find_root(parent, i), find_root(parent, j)
-    parent[max(a, b)] = min(a, b)
-    return a != b
+def _select(state: Any, i: Any, j: Any, i_remains: Any, j_remains: Any) -> Any:
+    """Return whether a mistake is critical, and whether it is the first of a component that touches no remainder."""
+    if i_remains and j_remains:
+        return i != j, False
+    mistake = j if i_remains else i
+    is_new = state[mistake] == _NONE
+    if is_new:
+        state[mistake] = -2  # it is counted
+    return state[mistake] < 0, is_new
 
 
 @jit_loop
-def _join_mistakes(mistakes: Any, steps: Any, parent: Any, remains: Any) -> Any:
-    """Join mistakes that share a voxel without remainder: all such voxels are roots as yet."""
-    for e in range(len(steps)):
-        for i in range(len(parent)):
-            if mistakes[e, i] and not remains[i] and not remains[i + steps[e]]:
-                _link(parent, i, i + steps[e])
-
-
-@jit_loop
-def _touch(mistakes: Any, steps: Any, parent: Any, remains: Any, touched: Any, joined: Any) -> Any:
-    """Note which components of the remainder mistakes touch, and join these; return how often they were apart."""
-    count = 0
-    for e in range(len(steps)):
-        for i in range(len(parent)):
-            j = i + steps[e]
-            if mistakes[e, i] and (remains[i] or remains[j]):
-                if remains[i] and remains[j]:
-                    first, root = parent[i], parent[j]
+def _number(graph: Any, out: Any) -> Any:
+    width, count = graph.shape[2], 0
+    for row in range(graph.shape[0] * graph.shape[1]):
+        for w in range(graph.words):
+            rest = graph.has_edge[row * graph.words + w]
+            while rest:
+                j = row * width + 64 * w + np.int64(lowest_bit(rest))
+                rest &= rest - _1
+                if graph.parent[j] == j:
+                    count += 1
+                    out[j] = count
                 else:
-                    mistake = find_root(parent, j if remains[i] else i)
-                    first, root = touched[mistake], parent[i if remains[i] else j]
-                    if first == _NONE:
-                        touched[mistake], first = root, root
-                    elif first < 0:
-                        first = -2 - first
-                    if first != root:
-                        touched[mistake] = -2 - first
-                count += _link(joined, first, root)
-    return count
-
-
-@jit_loop
-def _select(mistakes: Any, steps: Any, parent: Any, remains: Any, touched: Any) -> Any:
-    """Leave the critical ones of mistakes; return how many components of them touch no remainder."""
-    count = 0
-    for e in range(len(steps)):
-        for i in range(len(parent)):
-            if mistakes[e, i]:
-                j = i + steps[e]
-                if remains[i] and remains[j]:
-                    mistakes[e, i] = parent[i] != parent[j]
-                else:
-                    mistake = find_root(parent, j if remains[i] else i)
-                    mistakes[e, i] = touched[mistake] < 0
-                    if touched[mistake] == _NONE:
-                        touched[mistake] = -2  # it is counted
-                        count += 1
-    return count
-
-
-@jit_loop
-def _part(parent: Any, remains: Any) -> Any:
-    """Let each voxel without remainder be its own again."""
-    for i in range(len(parent)):
-        if not remains[i]:
-            parent[i] = i
-
-
-@jit_loop
-def _number(parent: Any, out: Any) -> Any:
-    count = 0
-    for i in range(len(parent)):
-        if out[i]:
-            if parent[i] == i:
-                count += 1
-                out[i] = count
-            else:
-                out[i] = out[parent[i]]
+                    out[j] = out[graph.parent[j]]
