@@ -1,7 +1,7 @@
 """Rebuild the tables from the CSV files of `run.py`: python benchmarks/instances/report.py.
 
-Of each run, the threshold is the one with the lowest variation of information on the validation planes; what is shown
-is of the test planes at that threshold.
+A table for each way to make instances. Of each run, the threshold is the one with the lowest variation of information
+on the validation planes; what is shown is of the test planes at that threshold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from run import ARMS, HERE, read_arm
+from run import ARMS, HERE, THRESHOLDS, read_arm
 
 # title, whether more is better (1) or less (-1), digits
 METRICS = {
@@ -29,16 +29,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     args = parser.parse_args()
-    text = format_table(args.results)
+    text = "\n".join(f"{method}:\n\n{format_table(args.results, method)}" for method in THRESHOLDS)
     (args.results / "flyem_medulla.md").write_text(text)
     print(text)
 
 
-def format_table(results: Path) -> str:
-    """Return means over seeds and their standard deviations, an arm a line."""
+def format_table(results: Path, method: str) -> str:
+    """Return, for a way to make instances, means over seeds and their standard deviations, an arm a line."""
     lines = [["loss", "seeds", "threshold", *(title for title, _, _ in METRICS.values())]]
     for folder in sorted(results.iterdir(), key=order) if results.is_dir() else []:
-        chosen = [choose(path) for path in sorted(folder.glob("*_test.csv"))] if folder.is_dir() else []
+        chosen = [choose(path, method) for path in sorted(folder.glob("*_test.csv"))] if folder.is_dir() else []
         if chosen:
             arm, *changes = folder.name.split(",")
             title = ", ".join([read_arm(arm).get("title"), *changes])
@@ -54,17 +54,17 @@ def order(folder: Path) -> tuple[int, str]:
     return (ARMS.index(arm) if arm in ARMS else len(ARMS), folder.name)
 
 
-def choose(path: Path) -> dict[str, str]:
-    """Return the row of a test file that is best in the file of the validation."""
-    validation, test = read(path.with_name(path.name.replace("test", "validation"))), read(path)
+def choose(path: Path, method: str) -> dict[str, str]:
+    """Return the row of a test file that is best in the file of the validation, of those of a way to make instances."""
+    validation = read(path.with_name(path.name.replace("test", "validation")), method)
     best = min(range(len(validation)), key=lambda index: float(validation[index]["voi"]))
-    return test[best]
+    return read(path, method)[best]
 
 
-def read(path: Path) -> Rows:
-    """Read a CSV file."""
+def read(path: Path, method: str) -> Rows:
+    """Read the rows of a way to make instances."""
     with path.open() as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if row["method"] == method]
 
 
 def summarize(rows: Rows, metric: str) -> str:

@@ -41,7 +41,10 @@ from monai_topoloss.metrics import (
 
 HERE = Path(__file__).parent
 ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "supervoxel_added")
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # of probabilities
+THRESHOLDS = {  # of probabilities, for each way to make instances
+    "components": (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995),
+    "mutex_watershed": (0.3, 0.5, 0.7, 0.9, 0.95),
+}
 MIN_SIZE = 100
 COLUMNS = (
     "method", "threshold", "voi", "voi_split", "voi_merge", "are", "nerl", "erl", "correct_edges", "neuron_splits",
@@ -107,14 +110,14 @@ def evaluate(logits: Tensor, label: Tensor, parser: ConfigParser) -> list[dict[s
     true = torch.as_tensor(label_affinities(join(label, edges[:n]), edges[:n]))
     skeletons = skeleton_graph(true, spacing=volume.SPACING)
     rows = []
-    for probability in THRESHOLDS:
-        threshold = float(np.log(probability / (1 - probability)))
-        find = AffinitiesToInstances(edges, threshold, n, MIN_SIZE)
-        found = torch.as_tensor(find(logits))
-        counts = critical_affinities(logits[:n] > threshold, true, edges[:n])
-        scores = measure(found, true[None], skeletons)
-        of_edges = {"splits": int(counts.n_splits), "merges": int(counts.n_merges)}
-        rows.append({"method": "components", "threshold": probability, **scores, **of_edges})
+    for method, probabilities in THRESHOLDS.items():
+        for probability in probabilities:
+            threshold = float(np.log(probability / (1 - probability)))
+            found = torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits))
+            counts = critical_affinities(join(found[0], edges[:n]), true, edges[:n])
+            of_edges = {"splits": int(counts.n_splits), "merges": int(counts.n_merges)}
+            scores = measure(found, true[None], skeletons)
+            rows.append({"method": method, "threshold": probability, **scores, **of_edges})
     return rows
 
 

@@ -85,7 +85,8 @@ def test_perfect_affinities_have_perfect_scores(code, root):
     label = torch.from_numpy(code["volume"].read(root, "test", planes=20)["label"][0])
     logits = 20.0 * code["run"].join(label, parser.get_parsed_content("edges")) - 10
     rows = code["run"].evaluate(logits, label, parser)
-    assert [row["threshold"] for row in rows] == list(code["run"].THRESHOLDS)
+    for method, thresholds in code["run"].THRESHOLDS.items():
+        assert [row["threshold"] for row in rows if row["method"] == method] == list(thresholds)
     for row in rows:
         assert row["voi"] == row["are"] == row["splits"] == row["merges"] == row["neuron_merges"] == 0
         assert row["nerl"] == row["f1"] == row["correct_edges"] == 1
@@ -100,14 +101,16 @@ def test_runs_and_report(code, root, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "results" / ",".join(["bce", *SMALL])
     for name in ("0_validation", "0_test", "1_validation", "1_test"):
         with (folder / f"{name}.csv").open() as file:
-            assert len(list(csv.DictReader(file))) == len(code["run"].THRESHOLDS)
+            assert len(list(csv.DictReader(file))) == sum(map(len, code["run"].THRESHOLDS.values()))
     capsys.readouterr()
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out.count("there already") == 2
     command(code["report"], monkeypatch, "--results", tmp_path / "results")
     lines = (tmp_path / "results" / "flyem_medulla.md").read_text().splitlines()
-    assert lines[2].startswith("| Dice + BCE, steps=4")
-    assert lines[2].split(" | ")[1] == "2"
+    assert [lines.index(f"{method}:") for method in code["run"].THRESHOLDS] == [0, 6]
+    for line in (lines[4], lines[10]):
+        assert line.startswith("| Dice + BCE, steps=4")
+        assert line.split(" | ")[1] == "2"
     with pytest.raises(SystemExit, match="has runs with other cases"):
         command(
             code["run"], monkeypatch, *("8" if each == "24" else "2" if each == "1" else each for each in arguments)
@@ -116,6 +119,9 @@ def test_runs_and_report(code, root, tmp_path, monkeypatch, capsys):
 
 def test_thresholds_are_chosen_by_the_validation(code, tmp_path):
     for name, values in (("validation", (3, 1, 2)), ("test", (5, 6, 4))):
+        rows = [["components", k, value] for k, value in enumerate(values)] + [["mutex_watershed", 9, 0]]
         with (tmp_path / f"0_{name}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([["threshold", "voi"], *((k, value) for k, value in enumerate(values))])
-    assert code["report"].choose(tmp_path / "0_test.csv") == {"threshold": "1", "voi": "6"}
+            csv.writer(file).writerows([["method", "threshold", "voi"], *rows])
+    choose = code["report"].choose
+    assert choose(tmp_path / "0_test.csv", "components") == {"method": "components", "threshold": "1", "voi": "6"}
+    assert choose(tmp_path / "0_test.csv", "mutex_watershed")["threshold"] == "9"
