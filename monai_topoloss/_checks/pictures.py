@@ -42,6 +42,22 @@ def check_channels(name: str, image: Tensor, spatial_dims: int, num_classes: int
         )
 
 
+def check_only_instances(
+    prediction: Tensor,
+    edges: Sequence[Sequence[int]],
+    num_classes: int | None,
+    spatial_dims: int | None,
+    connectivity: int | None,
+) -> None:
+    """Check that ids are of instances without channels, of the rank of edges, and that nothing contradicts these."""
+    check_one_image("prediction", prediction, len(edges[0]))
+    if spatial_dims not in (None, len(edges[0])):
+        raise ValueError(f"Expected `spatial_dims` of {len(edges[0])}, as `edges` have steps, got {spatial_dims}.")
+    for name, value in (("num_classes", num_classes), ("connectivity", connectivity)):
+        if value is not None:
+            raise ValueError(f"Expected `edges` or `{name}`, got both: edges say what joins the voxels of instances.")
+
+
 def check_channel(name: str, image: Any, channel: int) -> None:
     """Check that a ``(C, *spatial)`` image has a channel."""
     check_channel_first(name, image)

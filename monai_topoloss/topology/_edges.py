@@ -42,3 +42,14 @@ def join_equal(ids: Tensor, edges: Edges) -> Tensor:
 def inside(spatial: Sequence[int], edges: Edges, device: torch.device) -> Tensor:
     """Say which edges stay in an image of that size: bool ``(edges, *spatial)``."""
     return at_edges(torch.ones(*spatial, dtype=torch.bool, device=device), edges, torch.logical_and)
+
+
+def either_end(affinity: Tensor, edges: Edges) -> Tensor:
+    """Say which voxels are an end of any of the affinities ``(..., edges, *spatial)`` within the image."""
+    axis = affinity.ndim - len(edges[0]) - 1
+    touched = torch.zeros_like(affinity.select(axis, 0))
+    for index, edge in enumerate(edges):
+        its = ends(affinity.select(axis, index), edge)[0]
+        for voxels in ends(touched, edge):
+            voxels.logical_or_(its)
+    return touched

@@ -27,6 +27,7 @@ Scale = tuple[int, int]  # pixels that a voxel is high and wide
 Canvas = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
 _LONGEST_SIDE = 1200  # pixels that an overlay has at least
 _DARKEST, _BRIGHTEST = 20, 190  # of the image, which leaves room for marks at both ends
 
@@ -60,6 +61,14 @@ def canvas_of(grey: NDArray[np.float32], scale: Scale) -> Canvas:
 def fill(canvas: Canvas, mask: Mask, colour: Colour, opacity: float = 1) -> None:
     """Paint a mask of the canvas's size."""
     canvas[mask] = (opacity * np.array(colour) + (1 - opacity) * canvas[mask]).astype(np.uint8)
+
+
+def colour_instances(canvas: Canvas, ids: NDArray[Any], opacity: float) -> None:
+    """Paint each id other than 0 in a colour of its own, none of which is like those of marks."""
+    hues = np.modf(ids.astype(np.float64) * _GOLDEN)[0] * 2 * np.pi  # ids that follow each other are far apart
+    colours = np.stack([0.62 + 0.3 * np.cos(hues + shift) for shift in (0, 2, 4)], axis=-1) * 255
+    is_object = ids != 0
+    canvas[is_object] = (opacity * colours + (1 - opacity) * canvas)[is_object].astype(np.uint8)
 
 
 def inner_contour(ids: NDArray[Any], width: int) -> Mask:

@@ -1,17 +1,20 @@
-"""What a picture of critical components shows: the objects of each class, and where they are split or merge."""
+"""What a picture of what is critical shows: the objects of each class, and where they are split or merge."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
+from monai_topoloss._checks.affinities import check_edges
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_num_classes
-from monai_topoloss._checks.pictures import check_channels, check_one_image
+from monai_topoloss._checks.pictures import check_channels, check_one_image, check_only_instances
 from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor
-from monai_topoloss.topology import critical_components
+from monai_topoloss.topology import affinities, critical_affinities, critical_components
 from monai_topoloss.topology._classes import split_classes
+from monai_topoloss.topology._edges import either_end
 
 
 class Objects(NamedTuple):
@@ -24,6 +27,7 @@ class Objects(NamedTuple):
     merges: Tensor
     n_splits: int
     n_merges: int
+    are_instances: bool = False  # each with a colour of its own
 
 
 def find_objects(
@@ -31,12 +35,15 @@ def find_objects(
     label: Any,
     *,
     num_classes: int | None,
+    edges: Sequence[Sequence[int]] | None,
     spatial_dims: int | None,
     connectivity: int | None,
     backend: str,
 ) -> Objects:
-    """Find critical components of a pair of masks, instances or class maps; of classes their union."""
+    """Find what is critical in a pair of masks, instances or class maps; of classes their union."""
     found = check_tensor("prediction", prediction)
+    if edges is not None:
+        return _find_instances(found, label, edges, num_classes, spatial_dims, connectivity, backend)
     check_one_image("prediction", found, spatial_dims)
     spatial_dims = check_spatial_dims("prediction", found, spatial_dims)
     truth = _check_label(label, found, num_classes)
@@ -53,12 +60,15 @@ def find_objects_of_classes(
     *,
     num_classes: int | None,
     include_background: bool,
+    edges: Sequence[Sequence[int]] | None,
     spatial_dims: int | None,
     connectivity: int | None,
     backend: str,
 ) -> list[Objects]:
-    """Find critical components of each class of a class map, of each channel, or else of a pair as it is."""
+    """Find what is critical in each class of a class map, in each channel, or else in a pair as it is."""
     found = check_tensor("prediction", prediction)
+    if edges is not None:
+        return [_find_instances(found, label, edges, num_classes, spatial_dims, connectivity, backend)]
     spatial_dims = check_spatial_dims("prediction", found, spatial_dims)
     check_channels("prediction", found, spatial_dims, num_classes)
     truth = _check_label(label, found, num_classes)
@@ -78,6 +88,25 @@ def find_objects_of_classes(
     critical_maps = (cast(Tensor, mask) for mask in (critical.splits, critical.merges))
     counts = (cast(Tensor, count).tolist() for count in (critical.n_splits, critical.n_merges))
     return [Objects(*parts) for parts in zip(names, found, truth, *critical_maps, *counts, strict=True)]
+
+
+def _find_instances(
+    found: Tensor,
+    label: Any,
+    edges: Sequence[Sequence[int]],
+    num_classes: int | None,
+    spatial_dims: int | None,
+    connectivity: int | None,
+    backend: str,
+) -> Objects:
+    """Find critical affinities of a pair of maps of instances, and the voxels at their ends."""
+    edges = check_edges(edges)
+    check_only_instances(found, edges, num_classes, spatial_dims, connectivity)
+    truth = _check_label(label, found, None)
+    critical = critical_affinities(cast(Tensor, affinities(found, edges)), truth, edges, backend=backend)
+    splits, merges = (either_end(cast(Tensor, mask), edges) for mask in (critical.splits, critical.merges))
+    counts = int(critical.n_splits), int(critical.n_merges)
+    return Objects("", found, truth, splits, merges, *counts, are_instances=True)
 
 
 def _check_label(label: Any, found: Tensor, num_classes: int | None) -> Tensor:

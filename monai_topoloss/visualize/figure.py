@@ -54,6 +54,7 @@ def plot_critical(
     *,
     num_classes: int | None = None,
     include_background: bool = False,
+    edges: Sequence[Sequence[int]] | None = None,
     zooms: int = 4,
     title: str = "",
     connectivity: int | None = None,
@@ -76,6 +77,7 @@ def plot_critical(
         image: see `critical_overlay`.
         num_classes: ids are classes below this number, the background included.
         include_background: whether channel 0 of several counts.
+        edges: see `critical_overlay`: for instances that touch.
         zooms: how many close-ups of each class, of the largest splits and merges by turns.
         title: of the figure.
         connectivity: see `critical_overlay`.
@@ -115,6 +117,7 @@ def plot_critical(
         label,
         num_classes=num_classes,
         include_background=include_background,
+        edges=edges,
         spatial_dims=spatial_dims,
         connectivity=connectivity,
         backend=backend,

@@ -27,6 +27,7 @@ from monai_topoloss.visualize._draw import (
     add_legend,
     canvas_of,
     choose_scale,
+    colour_instances,
     enlarge,
     fill,
     inner_contour,
@@ -40,6 +41,8 @@ from monai_topoloss.visualize._views import View, make_grey, spacing_of, views_o
 
 __all__ = ["critical_overlay", "skeleton_overlay"]
 
+_OPACITY = 0.4  # of the colours of instances
+
 
 class Scene(NamedTuple):
     """Two-dimensional views of all that an overlay shows."""
@@ -49,24 +52,28 @@ class Scene(NamedTuple):
     label: NDArray[Any]
     splits: Mask
     merges: Mask
+    are_instances: bool
 
     def crop(self, rows: slice, columns: slice) -> Scene:
         """Return a part of the views."""
-        return Scene._make(array[rows, columns] for array in self)
+        *views, are_instances = self
+        return Scene._make([*(view[rows, columns] for view in views), are_instances])
 
 
 def make_scene(objects: Objects, grey: NDArray[np.float32], view: View) -> Scene:
     """Look at objects and their mistakes."""
     images = (objects.prediction, objects.label, objects.splits, objects.merges)
-    return Scene(grey, *(view.of(image) for image in images))
+    return Scene._make([grey, *(view.of(image) for image in images), objects.are_instances])
 
 
 def draw_scene(scene: Scene, scale: Scale, *, with_rings: bool) -> Canvas:
     """Draw contours, splits and merges, striped where a place is both, and rings around these."""
     canvas = canvas_of(scene.grey, scale)
     width = max(1, round(min(scale) / 4))
-    fill(canvas, inner_contour(enlarge(scene.label, scale), width), LABEL)
     prediction = enlarge(scene.prediction, scale)
+    if scene.are_instances:
+        colour_instances(canvas, prediction, _OPACITY)
+    fill(canvas, inner_contour(enlarge(scene.label, scale), width), LABEL)
     fill(canvas, outer_contour(prediction, width), PREDICTION)
     if min(scale) > 1:  # or the seam would hide that of the label, which is as wide on both sides
         fill(canvas, seams(prediction, width), PREDICTION)
@@ -99,6 +106,7 @@ def critical_overlay(
     image: NdarrayTensor | None = None,
     *,
     num_classes: int | None = None,
+    edges: Sequence[Sequence[int]] | None = None,
     connectivity: int | None = None,
     spatial_dims: int | None = None,
     spacing: float | Sequence[float] | None = None,
@@ -114,6 +122,8 @@ def critical_overlay(
     vermilion, those that merge them sky blue, both with a ring around, and striped what is both; other mistakes show
     between the outlines.
     Objects that touch but have different ids have an outline each; yellow beside green is where both agree.
+    With ``edges``, each predicted instance has a colour of its own, and instances are told apart where they touch: what
+    splits and merges them are affinities, of which both ends are drawn.
     `plot_critical` adds close-ups, and shows each class on its own.
 
     Args:
@@ -122,6 +132,8 @@ def critical_overlay(
         image: what was segmented, ``(*spatial)`` or ``(C, *spatial)``; shown in grey. Default: black.
         num_classes: ids are classes below this number, the background included, and no objects. Splits and merges are
             those of all classes.
+        edges: steps from a voxel to another one, which make objects of ids of touching instances, see
+            `monai_topoloss.topology.critical_affinities`: ``[(1, 0), (0, 1)]`` for the nearest neighbours in 2-D.
         connectivity: see `monai_topoloss.topology.critical_components`.
         spatial_dims: how many axes there are, 2 or 3. Default: as many as there are, with a warning where that looks
             like an image with channels.
@@ -142,8 +154,9 @@ def critical_overlay(
     Raises:
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
         ValueError: if shapes or devices differ, there are channels or the rank is not 2-D or 3-D, ids are negative, too
-            high or no whole numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, or ``axis``,
-            ``index``, ``scale`` or ``connectivity`` is out of range.
+            high or no whole numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, ``edges`` are empty
+            or of another rank, or come with ``num_classes`` or ``connectivity``, or ``axis``, ``index``, ``scale`` or
+            ``connectivity`` is out of range.
 
     Example:
         >>> import numpy as np
@@ -160,6 +173,7 @@ def critical_overlay(
         prediction,
         label,
         num_classes=num_classes,
+        edges=edges,
         spatial_dims=spatial_dims,
         connectivity=connectivity,
         backend=backend,
