@@ -61,7 +61,9 @@ class Backend(Protocol):
         """
         ...
 
-    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+    def critical_affinities(
+        self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]], tolerance: int
+    ) -> Critical:
         """Find mistakes of affinities, bool ``(N, edges, *spatial)``, that split or merge the ids ``(N, *spatial)``.
 
         Masks are of the shape of ``input``, and counts are ``(N, 1)``: how many objects more or fewer the mistakes

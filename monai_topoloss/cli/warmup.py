@@ -75,7 +75,8 @@ def _call_with_masks(backend: Backend, shape: tuple[int, ...]) -> None:
     edges = torch.eye(len(shape), dtype=torch.int64).tolist()
     joined = mask[:, None].expand(-1, len(edges), *shape)
     backend.label_affinities(joined, edges=edges)
-    backend.critical_affinities(joined, mask, edges=edges)
+    for tolerance in (0, 2):
+        backend.critical_affinities(joined, mask, edges=edges, tolerance=tolerance)
 
 
 def _call_with_probabilities(backend: SoftBackend, shape: tuple[int, ...]) -> None:

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from monai_topoloss._checks.affinities import check_edges, check_instances, check_n_joining
 from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.options import check_int
 from monai_topoloss._checks.targets import check_logits, split_target
 from monai_topoloss._checks.tensors import check_no_nan
+from monai_topoloss._edges import at_edges, inside, join_equal
 from monai_topoloss.losses._common import as_float, at_least_float32, valid_voxels
 from monai_topoloss.losses._critical import Case, Criterion, CriticalCounts, CriticalLoss
 from monai_topoloss.topology import critical_affinities
-from monai_topoloss.topology._edges import at_edges, inside, join_equal
 
 __all__ = ["SupervoxelAffinityLoss"]
 
@@ -51,6 +52,8 @@ class SupervoxelAffinityLoss(CriticalLoss):
         alpha: how much critical components weigh, from 0 to 1. It may be set at any time; 0 skips the search.
         beta: how much of that is for splits, from 0 to 1; the rest is for merges.
         threshold: logits above join.
+        tolerance: how many voxels a border between instances may be off before what it cuts off counts as an object,
+            see `monai_topoloss.topology.critical_affinities`.
         ignore_index: a label of voxels that do not count, nor edges with an end there.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``, which returns the weighed map, 0 on edges that leave the image.
         backend: where critical affinities are searched, ``"auto"`` follows the input.
@@ -58,7 +61,8 @@ class SupervoxelAffinityLoss(CriticalLoss):
     Raises:
         TypeError: if ``edges`` are no sequences of ints, ``criterion`` is not callable, or a number is none.
         ValueError: if ``edges`` are empty, of different length or zero, ``n_joining`` is not from 1 to their number,
-            ``criterion`` has another reduction than ``"none"``, or ``alpha`` or ``beta`` is out of range.
+            ``criterion`` has another reduction than ``"none"``, or ``alpha``, ``beta`` or ``tolerance`` is out of
+            range.
 
     Example:
         >>> import torch
@@ -76,12 +80,15 @@ class SupervoxelAffinityLoss(CriticalLoss):
         beta: float = 0.5,
         threshold: float = 0.0,
         n_joining: int | None = None,
+        tolerance: int = 0,
         ignore_index: int | None = None,
         reduction: LossReduction | str = LossReduction.MEAN,
         backend: str = "auto",
     ) -> None:
         super().__init__(criterion, alpha, beta, threshold, ignore_index, reduction, backend)
         self.edges = check_edges(edges)
+        check_int("tolerance", tolerance, minimum=0)
+        self.tolerance = tolerance
         self.n_joining = check_n_joining(n_joining, self.edges)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -127,7 +134,11 @@ class SupervoxelAffinityLoss(CriticalLoss):
         check_no_nan("input", input)
         n = self.n_joining
         found = critical_affinities(
-            (input[:, :n] > self.threshold) & counts[:, :n], label[:, 0], self.edges[:n], backend=self.backend
+            (input[:, :n] > self.threshold) & counts[:, :n],
+            label[:, 0],
+            self.edges[:n],
+            tolerance=self.tolerance,
+            backend=self.backend,
         )
         splits, merges, n_splits, n_merges = (cast(Tensor, each) for each in found)
         if n < len(self.edges):

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from monai_topoloss._checks.affinities import check_affinity, check_edges, check_ids_of_edges
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index
+from monai_topoloss._checks.options import check_ignore_index, check_int
 from monai_topoloss._checks.tensors import IDS, check_same_device, check_tensor, like
+from monai_topoloss._edges import Edges, at_edges, join_equal
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
-from monai_topoloss.topology._edges import Edges, at_edges, join_equal
 from monai_topoloss.topology._items import as_ids, as_items
 
 __all__ = ["CriticalAffinitiesResult", "affinities", "critical_affinities", "label_affinities"]
@@ -105,6 +105,7 @@ def critical_affinities(
     edges: Sequence[Sequence[int]],
     *,
     ignore_index: int | None = None,
+    tolerance: int = 0,
     backend: str = "auto",
 ) -> CriticalAffinitiesResult:
     """Find the mistakes among affinities that split or merge instances.
@@ -123,6 +124,13 @@ def critical_affinities(
     one object became two. One affinity that joins two objects is one merge. Voxels that are joined to no other are no
     objects.
 
+    Where a border between two instances is a voxel off, a layer of the one is joined to the other. That layer is a
+    component of the remainder, and by the definition it was split from the one and merged with the other. In images
+    full of instances nearly all mistakes are of that kind. With a ``tolerance``, layers that are no thicker than twice
+    as many voxels are *slivers*: components without a voxel whose affinities within ``tolerance`` steps are all right,
+    while another component of the same object has one. Slivers are no part of the remainder. Mistakes hang together by
+    them, and what touches nothing but slivers is not critical.
+
     Args:
         input: predicted affinities, bool or 0 and 1, ``(..., edges, *spatial)``.
         target: ids of true instances, ``(..., *spatial)``; 0 is background.
@@ -130,6 +138,7 @@ def critical_affinities(
             broken beside a right long affinity is in one piece. Leave out those that do not join where you make
             instances.
         ignore_index: a value of ``target`` where nothing counts, nor affinities with an end there.
+        tolerance: how many steps deep a fragment has to be to count as an object; 0: all do.
         backend: ``"auto"`` computes on the input's device where that is possible; ``"cpu"`` or ``"cuda"`` force one.
 
     Returns:
@@ -139,9 +148,9 @@ def critical_affinities(
 
     Raises:
         TypeError: if ``input`` or ``target`` is no tensor or array of real numbers, ``edges`` are no sequences of ints,
-            or ``ignore_index`` is no int.
+            or ``ignore_index`` or ``tolerance`` is no int.
         ValueError: if ``edges`` are empty, of different length or zero, shapes or devices do not fit, ``input`` holds
-            other values than 0 and 1, or ids are negative or no whole numbers.
+            other values than 0 and 1, ids are negative or no whole numbers, or ``tolerance`` is negative.
         ImportError: if ``backend="cuda"`` cannot be had.
 
     Example:
@@ -158,6 +167,7 @@ def critical_affinities(
         2009.
     """
     edges = check_edges(edges)
+    check_int("tolerance", tolerance, minimum=0)
     joined = check_affinity("input", input, edges)
     ids = clean_ids("target", target, edges, ignore_index)
     check_same_device("target", ids, joined)
@@ -168,7 +178,7 @@ def critical_affinities(
         counts = ~has_id(check_tensor("target", target), ignore_index)
         joined = joined & at_edges(counts, edges, torch.logical_and)
     found = backend_for(joined, backend).critical_affinities(
-        as_items(joined, len(edges[0]) + 1), as_items(ids, len(edges[0])), edges=edges
+        as_items(joined, len(edges[0]) + 1), as_items(ids, len(edges[0])), edges=edges, tolerance=tolerance
     )
     return CriticalAffinitiesResult(
         *(like(mask.reshape(joined.shape), input, is_image=False) for mask in (found.splits, found.merges)),

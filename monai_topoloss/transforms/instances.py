@@ -16,9 +16,9 @@ from torch import Tensor
 from monai_topoloss._checks.affinities import check_affinity_image, check_channel_of_ids, check_edges, check_n_joining
 from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option
 from monai_topoloss._checks.tensors import check_finite, check_no_nan, like
+from monai_topoloss._edges import join_equal
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology import label_affinities
-from monai_topoloss.topology._edges import join_equal
 from monai_topoloss.topology.affinity import clean_ids
 from monai_topoloss.transforms._derived import DerivedOne
 

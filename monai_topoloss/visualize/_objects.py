@@ -12,9 +12,9 @@ from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_num_classes
 from monai_topoloss._checks.pictures import check_channels, check_one_image, check_only_instances
 from monai_topoloss._checks.tensors import check_same_device, check_same_shape, check_spatial_dims, check_tensor
+from monai_topoloss._edges import either_end
 from monai_topoloss.topology import affinities, critical_affinities, critical_components
 from monai_topoloss.topology._classes import split_classes
-from monai_topoloss.topology._edges import either_end
 
 
 class Objects(NamedTuple):

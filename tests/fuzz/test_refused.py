@@ -66,7 +66,7 @@ FUNCTIONS = {
     "critical_affinities": Function(
         topology.critical_affinities,
         {"input": JOINED, "target": LABEL},
-        {"edges": EDGES, "ignore_index": None, "backend": "auto"},
+        {"edges": EDGES, "ignore_index": None, "tolerance": 0, "backend": "auto"},
     ),
     "SkeletonRecallLoss": with_options(losses.SkeletonRecallLoss, ignore_index=None, backend="auto", **WEIGHTED),
     "DiceCESkeletonRecallLoss": with_options(

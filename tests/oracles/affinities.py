@@ -49,7 +49,20 @@ def label(affinity, edges):
     return labels.reshape(shape)
 
 
-def critical(input, target, edges, ignored=None):
+def find_slivers(target, edges, right, of_remainder, tolerance):
+    """Voxels of components that have no voxel deep within right affinities, where another one of their object has."""
+    index = np.arange(target.size).reshape(target.shape)
+    inside = {(index[here], index[there]) for _, here, there in list_edges(target.shape, edges)}
+    broken = {end for pair in inside - set(right) for end in pair}
+    for _ in range(tolerance - 1):
+        broken = broken | {end for pair in right if set(pair) & broken for end in pair}
+    remainder = {end for pair in right for end in pair}
+    deep = {of_remainder[voxel] for voxel in remainder - broken}
+    objects = {target.flat[voxel] for voxel in remainder - broken}
+    return {voxel for voxel in remainder if of_remainder[voxel] not in deep and target.flat[voxel] in objects}
+
+
+def critical(input, target, edges, ignored=None, tolerance=0):
     """Critical affinities, and what they do to the number of objects: ``splits, merges, n_splits, n_merges``."""
     shape = target.shape
     truth = joined(target, edges, ignored)
@@ -61,21 +74,24 @@ def critical(input, target, edges, ignored=None):
     right = [(a, b) for place, a, b in places if input[place] and truth[place]]
     remainder = {end for pair in right for end in pair}
     of_remainder, _ = components(target.size, right)
+    slivers = find_slivers(target, edges, right, of_remainder, tolerance) if tolerance else set()
+    remainder -= slivers
     results = []
     for kind in (lambda place: truth[place] and not input[place], lambda place: input[place] and not truth[place]):
         mistakes = [(place, a, b) for place, a, b in places if kind(place)]
-        # Mistakes are nodes; they hang together where they share a voxel that is not of the remainder.
-        pairs = [
-            (m, n)
-            for m, (_, *ours) in enumerate(mistakes)
-            for n, (_, *theirs) in enumerate(mistakes)
-            if (set(ours) & set(theirs)) - remainder
+        # Mistakes are nodes; they hang together where they share a voxel that is not of the remainder, or a sliver.
+        free = [
+            {("sliver", of_remainder[end]) if end in slivers else end for end in both if end not in remainder}
+            for _, *both in mistakes
         ]
+        pairs = [(m, n) for m, ours in enumerate(free) for n, theirs in enumerate(free) if ours & theirs]
         of_mistakes, number = components(len(mistakes), pairs) if mistakes else ([], 0)
         mask, count, bridges = np.zeros(input.shape, bool), 0, []
         for component in range(number):
             members = [mistake for mistake, own in zip(mistakes, of_mistakes, strict=True) if own == component]
             touched = sorted({of_remainder[end] for _, *both in members for end in both if end in remainder})
+            if not touched and any(end in slivers for _, *both in members for end in both):
+                continue
             if len(touched) != 1:
                 for place, _, _ in members:
                     mask[place] = True

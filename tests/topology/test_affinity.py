@@ -32,7 +32,8 @@ def draw(rng, edges, wrong, values=4):
 
 @pytest.mark.parametrize("edges", SETS)
 @pytest.mark.parametrize("wrong", [0.02, 0.1, 0.3, 0.6, 1.0])
-def test_critical_affinities_are_those_of_the_definition(edges, wrong, device):
+@pytest.mark.parametrize("tolerance", [0, 1, 2])
+def test_critical_affinities_are_those_of_the_definition(edges, wrong, tolerance, device):
     rng = np.random.default_rng(int(100 * wrong))
     for _ in range(25):
         input, target = draw(rng, edges, wrong)
@@ -42,8 +43,9 @@ def test_critical_affinities_are_those_of_the_definition(edges, wrong, device):
             torch.from_numpy(target).to(device),
             edges,
             ignore_index=None if ignored is None else 3,
+            tolerance=tolerance,
         )
-        for ours, theirs in zip(found, oracle.critical(input, target, edges, ignored), strict=True):
+        for ours, theirs in zip(found, oracle.critical(input, target, edges, ignored, tolerance), strict=True):
             np.testing.assert_array_equal(ours.numpy(force=True), theirs)
 
 
@@ -52,15 +54,17 @@ LONG = [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 0, 70), (0, 1, -65), (1, 0, 3), (0,
 
 @pytest.mark.parametrize("count", range(1, len(LONG) + 1))
 @pytest.mark.parametrize("width", [64, 65, 127, 150])
-def test_rows_that_are_longer_than_a_word(count, width, device):
+@pytest.mark.parametrize("tolerance", [0, 1, 3])
+def test_rows_that_are_longer_than_a_word(count, width, tolerance, device):
     rng, edges = np.random.default_rng(width), LONG[:count]
     for wrong in (0.01, 0.1, 0.5, 1.0):
         target = rng.integers(0, 3, (2, 2, width // 30)).repeat(30, axis=2)
         target = np.pad(target, ((0, 0), (0, 0), (0, width - target.shape[2])), mode="edge")
         blobs = (rng.random((count, *target.shape)) < wrong / 3) | np.roll(rng.random(target.shape) < wrong / 3, 1, -1)
         input = oracle.joined(target, edges) ^ (blobs | np.roll(blobs, 1, -1)) if wrong < 1 else np.ones_like(blobs)
-        found = critical_affinities(torch.from_numpy(input).to(device), torch.from_numpy(target).to(device), edges)
-        for ours, theirs in zip(found, oracle.critical(input, target, edges), strict=True):
+        images = torch.from_numpy(input).to(device), torch.from_numpy(target).to(device)
+        found = critical_affinities(*images, edges, tolerance=tolerance)
+        for ours, theirs in zip(found, oracle.critical(input, target, edges, None, tolerance), strict=True):
             np.testing.assert_array_equal(ours.numpy(force=True), theirs)
         labels = label_affinities(torch.from_numpy(input).to(device), edges)
         np.testing.assert_array_equal(labels.numpy(force=True), oracle.label(input, edges))
@@ -105,6 +109,43 @@ def test_one_affinity_between_touching_neurites_is_a_merge():
     found = critical_affinities(input, target, NEAREST[3])
     assert (found.n_splits, found.n_merges) == (0, 1)
     assert found.merges.sum() == 4 * 5
+
+
+@pytest.mark.parametrize("shift", [1, 2])
+def test_a_border_that_is_off_is_critical_without_tolerance_only(shift, device):
+    target = np.zeros((9, 16, 12), np.int32)
+    target[:, 2:8, 2:10], target[:, 8:14, 2:10] = 4, 7
+    predicted = target.copy()
+    predicted[:, 8 - shift : 8, 2:10] = 7
+    input, target = torch.from_numpy(affinities(predicted, NEAREST[3])).to(device), torch.from_numpy(target).to(device)
+    found = critical_affinities(input, target, NEAREST[3])
+    assert (found.n_splits, found.n_merges) == (1, 1)
+    found = critical_affinities(input, target, NEAREST[3], tolerance=1)
+    assert (found.n_splits, found.n_merges) == (0, 0)
+    assert not found.splits.any()
+    assert not found.merges.any()
+    input[1, 4, 7 - shift, 5] = True  # across the border as it is predicted
+    found = critical_affinities(input, target, NEAREST[3], tolerance=1)
+    assert (found.n_splits, found.n_merges) == (0, 1)
+    assert found.merges[1, :, 7].any()
+
+
+def test_a_wide_cut_is_a_split_with_tolerance_also():
+    target, input = two_neurites()
+    input[0, 3, 2:6] = input[0, 4, 2:6] = False  # a slice of one voxel between the two cuts
+    found = critical_affinities(input, target, NEAREST[3])
+    assert found.n_splits == 2
+    found = critical_affinities(input, target, NEAREST[3], tolerance=1)
+    assert found.n_splits == 1
+    assert found.splits[0, 3:5, 2:6, 2:10].all()
+
+
+def test_thin_objects_count_with_any_tolerance():
+    target = np.zeros((3, 20), np.uint8)
+    target[1] = 1
+    input = affinities(target, NEAREST[2])
+    input[1, 1, 9] = False
+    assert critical_affinities(input, target, NEAREST[2], tolerance=5).n_splits == 1
 
 
 def test_a_cut_through_a_neurite_is_one_split():

@@ -20,9 +20,10 @@ from monai_topoloss.backends.cpu.graphs import (
     part,
     span,
 )
+from monai_topoloss.backends.cpu.slivers import find_slivers
 
 _NONE = -1  # of the remainder is touched; r is a component of it, -2 - r that one and others
-_PREPARE, _TOUCH, _SELECT = range(3)  # what is done with mistakes, one after the other
+_PREPARE, _TOUCH, _EXCUSE, _SELECT = range(4)  # what is done with mistakes, one after the other
 _0, _1 = np.uint64(0), np.uint64(1)
 
 
@@ -45,6 +46,7 @@ def critical_affinities(
     edges: NDArray[np.int64],
     splits: NDArray[np.bool_],
     merges: NDArray[np.bool_],
+    tolerance: int = 0,
 ) -> tuple[int, int]:
     """Mark the affinities that split or merge objects in zeros; return how many splits and merges they make.
 
@@ -57,34 +59,49 @@ def critical_affinities(
         edges: (edges, 3), steps in z, y and x.
         splits: (edges, Z, Y, X), is written to.
         merges: likewise.
+        tolerance: how many steps deep a fragment of an object has to be to count; thinner ones are slivers, which are
+            no part of the remainder, and hang together with mistakes.
     """
     graph = make_graph(target.shape, edges)
-    missed, invented = compare(graph, input, target)
+    right, *mistakes = compare(graph, input, target)
+    slivers = find_slivers(graph, right, target, tolerance) if tolerance else None
+    if slivers is not None:
+        graph = make_graph(target.shape, edges)
+        join_apart(graph, np.zeros_like(graph.has_edge), right & ~slivers)
     state = np.empty(target.size, graph.parent.dtype)  # only what mistakes touch is used, so most pages stay untouched
     n_splits, n_merges = (
-        _mark_critical(graph, mistakes, state, critical.reshape(-1)) if mistakes.any() else 0
-        for mistakes, critical in ((missed, splits), (invented, merges))
+        _mark_critical(graph, wrong, slivers, state, critical.reshape(-1)) if wrong.any() else 0
+        for wrong, critical in zip(mistakes, (splits, merges), strict=True)
     )
     return n_splits, n_merges
 
 
-def _mark_critical(graph: Graph, mistakes: NDArray[np.uint64], state: NDArray[Any], critical: NDArray[np.bool_]) -> int:
+def _mark_critical(
+    graph: Graph,
+    mistakes: NDArray[np.uint64],
+    slivers: NDArray[np.uint64] | None,
+    state: NDArray[Any],
+    critical: NDArray[np.bool_],
+) -> int:
     """Mark mistakes that are critical; return how many splits or merges they make.
 
     Args:
         graph: the remainder.
         mistakes: bits, (edges, words).
+        slivers: likewise, of right affinities which mistakes hang together by.
         state: (Z * Y * X), is used at the first voxel of what mistakes touch. Of a component of the remainder it says
             another one that mistakes join to it, or itself; of a component of mistakes without remainder it says which
             component of that they touch.
         critical: (edges * Z * Y * X), is written to.
     """
     apart = graph._replace(has_edge=np.zeros_like(graph.has_edge), follows=np.zeros_like(graph.follows))
-    join_apart(apart, graph.has_edge, mistakes)
+    join_apart(apart, graph.has_edge, mistakes if slivers is None else mistakes | slivers)
     same = graph.follows | apart.follows
     count = 0
-    for step in (_PREPARE, _TOUCH, _SELECT):
-        count += _look_at(step, graph, same, mistakes, state, critical)
+    for step in (_PREPARE, _TOUCH, _EXCUSE, _SELECT):
+        of_step = slivers if step == _EXCUSE else mistakes
+        if of_step is not None:
+            count += _look_at(step, graph, same, of_step, state, critical)
     part(apart)
     return count
 
@@ -113,6 +130,8 @@ def _look_at(step: Any, graph: Any, same: Any, mistakes: Any, state: Any, critic
                             _prepare(state, i, j, i_remains, j_remains)
                         elif step == _TOUCH:
                             count += _touch(state, i, j, i_remains, j_remains)
+                        elif step == _EXCUSE:
+                            _excuse(state, i)
                         else:
                             is_critical, is_new = _select(state, i, j, i_remains, j_remains)
                             count += is_new
@@ -145,6 +164,13 @@ def _touch(state: Any, i: Any, j: Any, i_remains: Any, j_remains: Any) -> Any:
     if first != root:
         state[mistake] = -2 - first
     return int(link(state, first, root))
+
+
+@jit_inline
+def _excuse(state: Any, i: Any) -> Any:
+    """Let what touches slivers only be not critical, as if it touched one component."""
+    if state[i] == _NONE:
+        state[i] = i
 
 
 @jit_inline

@@ -58,7 +58,9 @@ class CpuBackend:
         for_each(label, range(len(items) if items.size else 0))
         return _to_tensor(labels.reshape(len(affinity), *affinity.shape[2:]), affinity)
 
-    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+    def critical_affinities(
+        self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]], tolerance: int
+    ) -> Critical:
         """See `Backend.critical_affinities`."""
         inputs, steps = _as_graphs(input, edges)
         targets = _as_volumes(target)
@@ -67,7 +69,7 @@ class CpuBackend:
 
         def find(index: int) -> None:
             counts[:, index, 0] = affinities.critical_affinities(
-                inputs[index], targets[index], steps, masks[0, index], masks[1, index]
+                inputs[index], targets[index], steps, masks[0, index], masks[1, index], tolerance
             )
 
         for_each(find, range(len(inputs) if inputs.size else 0))

@@ -74,20 +74,22 @@ def join(graph: Graph, affinity: NDArray[np.bool_]) -> None:
     _join(graph, as_bits(affinity))
 
 
-def compare(
-    graph: Graph, input: NDArray[np.bool_], target: NDArray[Any]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Join the ends of affinities that are right: those of (edges, Z, Y, X) between equal ids (Z, Y, X) other than 0.
+class Compared(NamedTuple):
+    """Bits of affinities, (edges, words), edges in the order of the graph."""
 
-    Returns:
-        Bits of the missed affinities, and of the invented ones: (edges, words), edges in the order of the graph.
-    """
-    missed, invented = np.zeros((2, len(graph.edges), len(graph.has_edge)), _U)
-    _compare(graph, as_bits(input), as_bits(_as_int32(target)), missed, invented)
-    return missed, invented
+    right: NDArray[np.uint64]
+    missed: NDArray[np.uint64]
+    invented: NDArray[np.uint64]
 
 
-def _as_int32(ids: NDArray[Any]) -> NDArray[Any]:
+def compare(graph: Graph, input: NDArray[np.bool_], target: NDArray[Any]) -> Compared:
+    """Join the ends of affinities (edges, Z, Y, X) that are right: between equal ids (Z, Y, X) other than 0."""
+    compared = Compared(*np.zeros((3, len(graph.edges), len(graph.has_edge)), _U))
+    _compare(graph, as_bits(input), as_bits(as_int32(target)), *compared)
+    return compared
+
+
+def as_int32(ids: NDArray[Any]) -> NDArray[Any]:
     """Return ids in 32 bits; if they are too high, others that are equal where they are, and 0 where they are."""
     if ids.dtype.itemsize > 4 and int(ids.max(initial=0)) >= 2**31:
         ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
@@ -109,7 +111,7 @@ def span(graph: Any, e: Any, row: Any) -> Any:
 
 
 @jit_inline
-def _read(bits: Any, row: Any, words: Any, w: Any, first: Any) -> Any:
+def read_word(bits: Any, row: Any, words: Any, w: Any, first: Any) -> Any:
     """Return 64 bits of a row from ``64 w + first`` on."""
     k, shift = w + (first >> 6), _U(first & 63)
     found = bits[row * words + k] >> shift if k < words else _0
@@ -119,7 +121,7 @@ def _read(bits: Any, row: Any, words: Any, w: Any, first: Any) -> Any:
 
 
 @jit_inline
-def _add(bits: Any, row: Any, words: Any, w: Any, first: Any, added: Any) -> Any:
+def add_word(bits: Any, row: Any, words: Any, w: Any, first: Any, added: Any) -> Any:
     """Set bits of a row from ``64 w + first`` on."""
     k, shift = w + (first >> 6), _U(first & 63)
     if k < words:
@@ -154,7 +156,7 @@ def first_of_same(same: Any, words: Any, at: Any, w: Any, bits: Any, before: Any
         bits: the word.
         before: the word before, or 0.
     """
-    here, there = _read(same, at.row, words, w, at.first), _read(same, at.earlier, words, w, at.other)
+    here, there = read_word(same, at.row, words, w, at.first), read_word(same, at.earlier, words, w, at.other)
     return bits & ~(((bits << _1) | (before >> _63)) & here & there)
 
 
@@ -162,10 +164,10 @@ def first_of_same(same: Any, words: Any, at: Any, w: Any, bits: Any, before: Any
 def _join_word(graph: Any, e: Any, at: Any, w: Any, bits: Any, before: Any) -> Any:
     """Join the ends of a word of affinities."""
     words = graph.words
-    _add(graph.has_edge, at.row, words, w, at.first, bits)
-    _add(graph.has_edge, at.earlier, words, w, at.other, bits)
+    add_word(graph.has_edge, at.row, words, w, at.first, bits)
+    add_word(graph.has_edge, at.earlier, words, w, at.other, bits)
     if e < graph.along_x:
-        _add(graph.follows, at.row, words, w, at.first, bits)
+        add_word(graph.follows, at.row, words, w, at.first, bits)
         return
     rest = first_of_same(graph.follows, words, at, w, bits, before)
     while rest:
@@ -223,7 +225,7 @@ def _join(graph: Any, affinity: Any) -> Any:
 
 
 @jit_loop
-def _compare(graph: Any, input: Any, ids: Any, missed: Any, invented: Any) -> Any:
+def _compare(graph: Any, input: Any, ids: Any, right: Any, missed: Any, invented: Any) -> Any:
     for row in range(graph.shape[0] * graph.shape[1]):
         for e in range(len(graph.edges)):
             if e == graph.along_x:
@@ -233,11 +235,11 @@ def _compare(graph: Any, input: Any, ids: Any, missed: Any, invented: Any) -> An
                 joined = nonzero_word(input, at.own, w, at.length)
                 true = equal_word(ids, at.begin, at.begin - at.back, w, at.length)
                 true &= nonzero_word(ids, at.begin, w, at.length)
-                missed[e, row * graph.words + w] = true & ~joined
-                invented[e, row * graph.words + w] = joined & ~true
-                if true & joined:
-                    _join_word(graph, e, at, w, true & joined, before)
-                before = true & joined
+                k, both = row * graph.words + w, true & joined
+                right[e, k], missed[e, k], invented[e, k] = both, true & ~joined, joined & ~true
+                if both:
+                    _join_word(graph, e, at, w, both, before)
+                before = both
         if graph.along_x == len(graph.edges):
             _point_to_first(graph, row)
     _redirect(graph, to_itself=False)
@@ -260,8 +262,8 @@ def join_apart(graph: Any, others: Any, bits: Any) -> Any:
             for w in range((at.length + 63) >> 6):
                 apart = bits[e, row * graph.words + w]
                 if apart:
-                    apart &= ~_read(others, row, graph.words, w, at.first)
-                    apart &= ~_read(others, at.earlier, graph.words, w, at.other)
+                    apart &= ~read_word(others, row, graph.words, w, at.first)
+                    apart &= ~read_word(others, at.earlier, graph.words, w, at.other)
                 if apart:
                     _join_word(graph, e, at, w, apart, before)
                 before = apart

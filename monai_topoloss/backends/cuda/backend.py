@@ -75,10 +75,12 @@ class CudaBackend:
         return labels.view(len(affinity), *affinity.shape[2:])
 
     @_on_gpu
-    def critical_affinities(self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]]) -> Critical:
+    def critical_affinities(
+        self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]], tolerance: int
+    ) -> Critical:
         """See `Backend.critical_affinities`."""
         volumes = input if input.ndim == 5 else input.unsqueeze(2)
-        found = affinities.critical_affinities(volumes, as_volumes(target), affinities.as_steps(edges))
+        found = affinities.critical_affinities(volumes, as_volumes(target), affinities.as_steps(edges), tolerance)
         return found._replace(splits=found.splits.view(input.shape), merges=found.merges.view(input.shape))
 
     @_on_gpu

@@ -8,7 +8,7 @@ import torch
 
 from monai_topoloss.backends.cpu.backend import BACKEND as CPU
 from monai_topoloss.backends.cuda.backend import BACKEND
-from monai_topoloss.topology._edges import join_equal
+from monai_topoloss._edges import join_equal
 from tests.backends.cuda import host
 from tests.images import KINDS, random_mask
 
@@ -130,12 +130,13 @@ def test_critical_affinities(cuda, edges, wrong):
         target = torch.from_numpy(rng.integers(0, 4, shape)).repeat_interleave(2, dim=-1) * (values // 2)
         truth = join_equal(target, edges)
         input = truth ^ torch.from_numpy(rng.random(truth.shape) < wrong)
-        expected = CPU.critical_affinities(input, target, edges=edges)
         apart = input.transpose(-1, -2).contiguous().transpose(-1, -2)  # as strides may be
-        for predicted in (input, apart):
-            found = cuda.critical_affinities(predicted, target, edges=edges)
-            for name in found._fields:
-                assert_equal(getattr(found, name), getattr(expected, name))
+        for tolerance in (0, 1, 2):
+            expected = CPU.critical_affinities(input, target, edges=edges, tolerance=tolerance)
+            for predicted in (input, apart):
+                found = cuda.critical_affinities(predicted, target, edges=edges, tolerance=tolerance)
+                for name in found._fields:
+                    assert_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
