@@ -57,18 +57,12 @@ def synthetic_vessels(
         >>> image.shape, label.dtype, sorted(set(label.flat))
         ((1, 64, 64), dtype('uint8'), [np.uint8(0), np.uint8(1)])
     """
-    if not isinstance(spatial_size, Sequence | np.ndarray):
-        raise TypeError(f"Expected `spatial_size` to be a sequence, got {type(spatial_size).__name__}.")
-    if len(spatial_size) not in (2, 3):
-        raise ValueError(f"Expected `spatial_size` to be 2 or 3 numbers, got {tuple(spatial_size)}.")
-    for size in spatial_size:
-        check_int("spatial_size", size, minimum=16)
+    shape = check_spatial_size(spatial_size)
     check_int("num_trees", num_trees, minimum=1)
     if num_trees > np.iinfo(np.uint8).max:
         raise ValueError(f"Expected `num_trees` to be at most 255, got {num_trees}.")
     check_int("num_lesions", num_lesions, minimum=0)
     rng = np.random.default_rng(seed)
-    shape = tuple(int(size) for size in spatial_size)
 
     label = np.zeros(shape, dtype=np.uint8)
     signal = np.zeros(shape, dtype=np.float32)
@@ -84,10 +78,10 @@ def synthetic_vessels(
         where, distance = _box(shape, blob, reach=2)
         np.maximum(signal[where], blob.contrast * np.exp(-((distance / blob.radius) ** 2)), out=signal[where])
 
-    illumination = 0.15 + 0.4 * _smooth_field(shape, 3, rng)
-    texture = 0.12 * _smooth_field(shape, max(shape) // 4, rng)
+    illumination = 0.15 + 0.4 * smooth_field(shape, 3, rng)
+    texture = 0.12 * smooth_field(shape, max(shape) // 4, rng)
     noise = rng.normal(0, 0.06, shape)
-    image = illumination + texture + signal * (0.3 + 0.3 * _smooth_field(shape, 4, rng)) + noise
+    image = illumination + texture + signal * (0.3 + 0.3 * smooth_field(shape, 4, rng)) + noise
     return image[None].astype(np.float32), label[None]
 
 
@@ -117,6 +111,17 @@ def synthetic_datalist(
     seeds = np.random.SeedSequence(seed).generate_state(count, np.uint64)
     cases = (synthetic_vessels(spatial_size, seed=int(state), num_trees=num_trees) for state in seeds)
     return [{"image": image, "label": label} for image, label in cases]
+
+
+def check_spatial_size(spatial_size: Any) -> tuple[int, ...]:
+    """Return two or three numbers of voxels that there is room for objects in."""
+    if not isinstance(spatial_size, Sequence | np.ndarray):
+        raise TypeError(f"Expected `spatial_size` to be a sequence, got {type(spatial_size).__name__}.")
+    if len(spatial_size) not in (2, 3):
+        raise ValueError(f"Expected `spatial_size` to be 2 or 3 numbers, got {tuple(spatial_size)}.")
+    for size in spatial_size:
+        check_int("spatial_size", size, minimum=16)
+    return tuple(int(size) for size in spatial_size)
 
 
 def _grow(shape: tuple[int, ...], rng: np.random.Generator) -> list[_Ball]:
@@ -186,7 +191,7 @@ def _box(shape: tuple[int, ...], ball: _Ball, reach: float = 1) -> tuple[tuple[s
     return where, np.sqrt(squares)
 
 
-def _smooth_field(shape: tuple[int, ...], knots: int, rng: np.random.Generator) -> Array:
+def smooth_field(shape: tuple[int, ...], knots: int, rng: np.random.Generator) -> Array:
     """Return random values from 0 to 1, interpolated between that many knots along each axis."""
     coarse = torch.from_numpy(rng.random((1, 1, *[knots] * len(shape)), dtype=np.float32))
     mode = "bilinear" if len(shape) == 2 else "trilinear"
