@@ -8,18 +8,21 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from monai_topoloss import (
     NeighborPenalty,
+    affinities,
+    critical_affinities,
     critical_components,
     label_components,
     skeletonize,
     soft_skeleton,
     tubed_skeleton,
 )
-from monai_topoloss.datasets import synthetic_vessels
+from monai_topoloss.datasets import synthetic_neurites, synthetic_vessels
 
 FOLDER = Path(__file__).parent / "images"
 GREEN, VERMILION, BLUE, GREY = "#009E73", "#D55E00", "#56B4E9", "#BBBBBB"
@@ -34,6 +37,7 @@ def main() -> None:
     draw_skeleton_precision(label)
     draw_soft_centerline_dice(label)
     draw_neighbor_penalty(label)
+    draw_affinities()
 
 
 def draw_skeleton_recall(label: NDArray[np.bool_]) -> None:
@@ -138,6 +142,45 @@ def draw_neighbor_penalty(label: NDArray[np.bool_]) -> None:
     show(axes[3], wrong, "taken for wrong")
     add_captions(axes, ["", "", "gaps, specks and\nwrong edges grow", "red: before; orange: added"])
     figure.savefig(FOLDER / "flow_neighbor_penalty.png", dpi=150)
+
+
+def draw_affinities() -> None:
+    """Draw instances that touch, affinities as they are predicted, and which mistakes among them are critical."""
+    edges = [(1, 0), (0, 1)]
+    ids = synthetic_neurites((96, 96), seed=3)[1][0, 8:48, 2:42]
+    found = ids.copy()
+    for axis, y, x in ((0, 12, 24), (1, 26, 3)):  # a border that is off by one, in two places
+        window = np.s_[y : y + 12, x : x + 12]
+        found[window] = np.roll(ids, 1, axis)[window]
+    predicted = affinities(found, edges)
+    predicted[:, 16:20, 14:22] |= ids[16:20, 14:22] != 0  # a merge
+    predicted[0, 30, :][ids[30] == np.bincount(ids[30]).argmax()] = False  # a cut
+    figure, axes = make_figure(5)
+    palette = mpl.colormaps["tab20"]((ids * 7 % 20) / 19)[..., :3] * 0.4 + 0.6
+    for axis in axes:
+        show(axis, palette, "")
+    draw_edges(axes[1], ~predicted, "#333333")
+    true = affinities(ids, edges)
+    draw_edges(axes[2], true & ~predicted, "#E8A87C")
+    draw_edges(axes[2], predicted & ~true, "#7FBFE8")
+    counts = []
+    for axis, tolerance in ((axes[3], 0), (axes[4], 1)):
+        critical = critical_affinities(predicted, ids, edges, tolerance=tolerance)
+        draw_edges(axis, np.asarray(critical.splits), VERMILION)
+        draw_edges(axis, np.asarray(critical.merges), "#0072B2")
+        counts.append(f"splits: {int(critical.n_splits)} (red),\nmerges: {int(critical.n_merges)} (blue)")
+    for axis, title in zip(axes, ("instances", "cut affinities", "mistakes", "critical", "tolerance 1"), strict=True):
+        axis.set_title(title)
+    add_captions(axes, ["", "as predicted", "missed (orange),\ninvented (blue)", *counts])
+    figure.savefig(FOLDER / "flow_affinities.png", dpi=150)
+
+
+def draw_edges(axis: Axes, affinity: NDArray[np.bool_], name: str) -> None:
+    """Draw affinities of the nearest neighbours (2, y, x) as lines where the two pixels meet."""
+    height, width = affinity.shape[1:]
+    down = [((x - 0.5, y + 0.5), (x + 0.5, y + 0.5)) for y, x in np.argwhere(affinity[0]) if y + 1 < height]
+    across = [((x + 0.5, y - 0.5), (x + 0.5, y + 0.5)) for y, x in np.argwhere(affinity[1]) if x + 1 < width]
+    axis.add_collection(LineCollection([*down, *across], colors=name, linewidths=1.6))
 
 
 def predict_ridges(label: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ from monai_topoloss.metrics import (
 )
 
 HERE = Path(__file__).parent
-ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "supervoxel_added")
+ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "mistakes_added", "supervoxel_added")
 THRESHOLDS = {  # of probabilities, for each way to make instances
     "components": (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995),
     "mutex_watershed": (0.3, 0.5, 0.7, 0.9, 0.95),

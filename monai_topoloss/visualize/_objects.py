@@ -36,6 +36,7 @@ def find_objects(
     *,
     num_classes: int | None,
     edges: Sequence[Sequence[int]] | None,
+    tolerance: int,
     spatial_dims: int | None,
     connectivity: int | None,
     backend: str,
@@ -43,7 +44,7 @@ def find_objects(
     """Find what is critical in a pair of masks, instances or class maps; of classes their union."""
     found = check_tensor("prediction", prediction)
     if edges is not None:
-        return _find_instances(found, label, edges, num_classes, spatial_dims, connectivity, backend)
+        return _find_instances(found, label, edges, tolerance, num_classes, spatial_dims, connectivity, backend)
     check_one_image("prediction", found, spatial_dims)
     spatial_dims = check_spatial_dims("prediction", found, spatial_dims)
     truth = _check_label(label, found, num_classes)
@@ -61,6 +62,7 @@ def find_objects_of_classes(
     num_classes: int | None,
     include_background: bool,
     edges: Sequence[Sequence[int]] | None,
+    tolerance: int,
     spatial_dims: int | None,
     connectivity: int | None,
     backend: str,
@@ -68,7 +70,7 @@ def find_objects_of_classes(
     """Find what is critical in each class of a class map, in each channel, or else in a pair as it is."""
     found = check_tensor("prediction", prediction)
     if edges is not None:
-        return [_find_instances(found, label, edges, num_classes, spatial_dims, connectivity, backend)]
+        return [_find_instances(found, label, edges, tolerance, num_classes, spatial_dims, connectivity, backend)]
     spatial_dims = check_spatial_dims("prediction", found, spatial_dims)
     check_channels("prediction", found, spatial_dims, num_classes)
     truth = _check_label(label, found, num_classes)
@@ -94,6 +96,7 @@ def _find_instances(
     found: Tensor,
     label: Any,
     edges: Sequence[Sequence[int]],
+    tolerance: int,
     num_classes: int | None,
     spatial_dims: int | None,
     connectivity: int | None,
@@ -103,7 +106,8 @@ def _find_instances(
     edges = check_edges(edges)
     check_only_instances(found, edges, num_classes, spatial_dims, connectivity)
     truth = _check_label(label, found, None)
-    critical = critical_affinities(cast(Tensor, affinities(found, edges)), truth, edges, backend=backend)
+    joined = cast(Tensor, affinities(found, edges))
+    critical = critical_affinities(joined, truth, edges, tolerance=tolerance, backend=backend)
     splits, merges = (either_end(cast(Tensor, mask), edges) for mask in (critical.splits, critical.merges))
     counts = int(critical.n_splits), int(critical.n_merges)
     return Objects("", found, truth, splits, merges, *counts, are_instances=True)

@@ -55,6 +55,7 @@ def plot_critical(
     num_classes: int | None = None,
     include_background: bool = False,
     edges: Sequence[Sequence[int]] | None = None,
+    tolerance: int = 0,
     zooms: int = 4,
     title: str = "",
     connectivity: int | None = None,
@@ -78,6 +79,7 @@ def plot_critical(
         num_classes: ids are classes below this number, the background included.
         include_background: whether channel 0 of several counts.
         edges: see `critical_overlay`: for instances that touch.
+        tolerance: see `critical_overlay`.
         zooms: how many close-ups of each class, of the largest splits and merges by turns.
         title: of the figure.
         connectivity: see `critical_overlay`.
@@ -118,6 +120,7 @@ def plot_critical(
         num_classes=num_classes,
         include_background=include_background,
         edges=edges,
+        tolerance=tolerance,
         spatial_dims=spatial_dims,
         connectivity=connectivity,
         backend=backend,

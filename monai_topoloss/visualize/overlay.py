@@ -107,6 +107,7 @@ def critical_overlay(
     *,
     num_classes: int | None = None,
     edges: Sequence[Sequence[int]] | None = None,
+    tolerance: int = 0,
     connectivity: int | None = None,
     spatial_dims: int | None = None,
     spacing: float | Sequence[float] | None = None,
@@ -134,6 +135,7 @@ def critical_overlay(
             those of all classes.
         edges: steps from a voxel to another one, which make objects of ids of touching instances, see
             `monai_topoloss.topology.critical_affinities`: ``[(1, 0), (0, 1)]`` for the nearest neighbours in 2-D.
+        tolerance: how many voxels their borders may be off, with ``edges``; see there.
         connectivity: see `monai_topoloss.topology.critical_components`.
         spatial_dims: how many axes there are, 2 or 3. Default: as many as there are, with a warning where that looks
             like an image with channels.
@@ -155,8 +157,8 @@ def critical_overlay(
         TypeError: if an image is no tensor or array of real numbers, or a number no int.
         ValueError: if shapes or devices differ, there are channels or the rank is not 2-D or 3-D, ids are negative, too
             high or no whole numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, ``edges`` are empty
-            or of another rank, or come with ``num_classes`` or ``connectivity``, or ``axis``, ``index``, ``scale`` or
-            ``connectivity`` is out of range.
+            or of another rank, or come with ``num_classes`` or ``connectivity``, or ``axis``, ``index``, ``scale``,
+            ``tolerance`` or ``connectivity`` is out of range.
 
     Example:
         >>> import numpy as np
@@ -174,6 +176,7 @@ def critical_overlay(
         label,
         num_classes=num_classes,
         edges=edges,
+        tolerance=tolerance,
         spatial_dims=spatial_dims,
         connectivity=connectivity,
         backend=backend,

@@ -62,13 +62,17 @@ def test_losses_are_what_the_titles_say(code, arm):
     parted = inside & ~truth
     p = torch.sigmoid(-logits) * inside
     dice = 1 - (2 * (p * parted).sum() + 1) / (p.sum() + parted.sum() + 1)
-    options = {"edges": edges, "n_joining": 3}
+    options = {"edges": edges, "n_joining": 3, "tolerance": 1}
+    wrong = inside & ((logits > 0) != truth)
+    wrong[:, 3:] = False
+    of_mistakes = 0.5 * (wrong * binary_cross_entropy_with_logits(logits, truth.float(), reduction="none"))[inside]
     expected = {
         "bce": dice + bce,
         "bce_0.5": dice + 0.5 * bce,
         "bce_0.1": dice + 0.1 * bce,
         "supervoxel_0.5": dice + SupervoxelAffinityLoss(**options, alpha=0.5)(logits, ids),
         "supervoxel_0.9": dice + SupervoxelAffinityLoss(**options, alpha=0.9)(logits, ids),
+        "mistakes_added": dice + bce + 5 * of_mistakes.mean(),
         "supervoxel_added": dice + bce + 5 * SupervoxelAffinityLoss(**options, alpha=1)(logits, ids),
     }
     torch.testing.assert_close(loss(logits, ids), expected[arm])
