@@ -45,6 +45,8 @@ class CriticalFigure:
         channel: the only one of prediction and label to show. Default: all.
         num_classes: see `plot_critical`.
         include_background: see `plot_critical`.
+        edges: see `plot_critical`; for one channel of instances that touch.
+        tolerance: see `plot_critical`.
         tag: name of files, and in TensorBoard.
         zooms: see `plot_critical`.
         connectivity: see `plot_critical`.
@@ -84,6 +86,8 @@ class CriticalFigure:
         channel: int | None = None,
         num_classes: int | None = None,
         include_background: bool = False,
+        edges: Sequence[Sequence[int]] | None = None,
+        tolerance: int = 0,
         tag: str = "critical",
         zooms: int = 4,
         connectivity: int | None = None,
@@ -107,6 +111,8 @@ class CriticalFigure:
         self.options: dict[str, Any] = {
             "num_classes": num_classes,
             "include_background": include_background,
+            "edges": edges,
+            "tolerance": tolerance,
             "zooms": zooms,
             "connectivity": connectivity,
             "spacing": spacing,

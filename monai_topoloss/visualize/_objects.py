@@ -70,6 +70,8 @@ def find_objects_of_classes(
     """Find what is critical in each class of a class map, in each channel, or else in a pair as it is."""
     found = check_tensor("prediction", prediction)
     if edges is not None:
+        if spatial_dims is not None and found.ndim == spatial_dims + 1 and len(found) == 1:
+            found, label = found[0], check_tensor("label", label)[0]
         return [_find_instances(found, label, edges, tolerance, num_classes, spatial_dims, connectivity, backend)]
     spatial_dims = check_spatial_dims("prediction", found, spatial_dims)
     check_channels("prediction", found, spatial_dims, num_classes)

@@ -78,7 +78,7 @@ def plot_critical(
         image: see `critical_overlay`.
         num_classes: ids are classes below this number, the background included.
         include_background: whether channel 0 of several counts.
-        edges: see `critical_overlay`: for instances that touch.
+        edges: see `critical_overlay`: for instances that touch; with ``spatial_dims`` in one channel.
         tolerance: see `critical_overlay`.
         zooms: how many close-ups of each class, of the largest splits and merges by turns.
         title: of the figure.

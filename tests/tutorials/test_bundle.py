@@ -99,6 +99,20 @@ def test_train_evaluate_and_predict(bundle):
 
 
 @pytest.mark.slow
+def test_instances(bundle):
+    sizes = {"bundle_root": ".", "num_cases": 8, "device": "$torch.device('cpu')", "ckpt_dir": "instances"}
+    configs = "['configs/train.yaml','configs/instances.yaml']"
+    output = run(bundle, "run", config_file=configs, max_epochs=2, output_dir="of_instances", **sizes)
+    assert "train_merges" in output
+    evaluate = configs.replace("]", ",'configs/evaluate.yaml']")
+    run(bundle, "run", config_file=evaluate, output_dir="of_instances", **sizes)
+    names = [line.split(",")[0] for line in (bundle / "of_instances" / "metrics.csv").read_text().splitlines()]
+    assert sorted(names) == ["f1", "nerl", "voi"]
+    with Image.open(bundle / "of_instances" / "figures" / "critical_0001.png") as figure:
+        assert figure.width > 100
+
+
+@pytest.mark.slow
 def test_on_files(bundle, real_data):
     options = {"bundle_root": ".", "data_dir": (real_data / "topomortar").resolve(), "ckpt_dir": "files"}
     options["train_datalist"] = "$topomortar_datalist(@data_dir, 'training')[:4]"

@@ -259,3 +259,18 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "monai-topoloss\[visualize\]"'):
         plot_critical(*make_pair())
+
+
+def test_instances_that_touch(tmp_path):
+    label = np.zeros((4, 14, 30), np.int32)
+    label[:, 1:7, 1:29], label[:, 7:13, 1:29] = 1, 2
+    prediction = np.where(label == 2, 1, label)
+    edges = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    figure = plot_critical(prediction, label, edges=edges, tolerance=1, axis=0, index=1)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["label", "prediction", "0 splits", "1 merge"]
+    figure.savefig(tmp_path / "figure.png")
+    with_channel = plot_critical(prediction[None], label[None], edges=edges, spatial_dims=3, axis=0, index=1)
+    assert [text.get_text() for text in with_channel.legends[0].get_texts()] == texts
+    with pytest.raises(ValueError, match="spatial_dims"):
+        plot_critical(prediction, label, edges=edges, spatial_dims=2)

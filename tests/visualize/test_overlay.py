@@ -301,3 +301,56 @@ def test_an_affine_that_knows_no_spacing(affine):
     label = torch.eye(5)
     picture = skeleton_overlay(MetaTensor(label, affine=affine, meta={}))
     np.testing.assert_array_equal(picture, skeleton_overlay(label))
+
+
+NEAREST = [(1, 0), (0, 1)]
+
+
+def two_bars():
+    """Two instances that touch, and as predicted: with a merge of both, and a cut of the second."""
+    label = np.zeros((14, 30), np.int32)
+    label[1:7, 1:29], label[7:13, 1:29] = 1, 2
+    prediction = label.copy()
+    prediction[7:13, 1:15] = 1
+    return prediction, label
+
+
+def test_instances_that_touch():
+    prediction, label = two_bars()
+    picture = critical_overlay(prediction, label, edges=NEAREST, scale=5)
+    splits, merges = np.zeros_like(label, bool), np.zeros_like(label, bool)
+    splits[7:13, 14:16] = True  # both ends of what is cut
+    merges[6:8, 1:15] = True
+    both = enlarge(splits & merges, 5)
+    assert where(picture, SPLIT)[enlarge(splits, 5) & ~both].mean() > 0.8  # but for rings
+    assert where(picture, MERGE)[enlarge(merges, 5) & ~both].all()
+    assert not where(critical_overlay(prediction, label, scale=5), MERGE).any()  # of voxels, none is wrong
+    ids = [picture[5 * y + 2, 5 * x + 2] for y, x in ((3, 20), (10, 20))]
+    assert abs(ids[0].astype(int) - ids[1]).sum() > 30  # each with a colour of its own
+    wide = critical_overlay(prediction, label, edges=NEAREST, scale=5, legend=True)
+    np.testing.assert_array_equal(wide[:70, :150], picture)
+
+
+def test_tolerance_of_instances():
+    _, label = two_bars()
+    shifted = label.copy()
+    shifted[6, 1:29] = 2
+    for tolerance, is_marked in ((0, True), (1, False)):
+        picture = critical_overlay(shifted, label, edges=NEAREST, tolerance=tolerance, scale=2)
+        assert where(picture, SPLIT).any() == where(picture, MERGE).any() == is_marked
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"edges": []}, "edges"),
+        ({"edges": [(1, 0, 0)]}, "3 axes"),
+        ({"edges": NEAREST, "num_classes": 3}, "`edges` or `num_classes`"),
+        ({"edges": NEAREST, "connectivity": 1}, "`edges` or `connectivity`"),
+        ({"edges": NEAREST, "spatial_dims": 3}, "spatial_dims"),
+        ({"edges": NEAREST, "tolerance": -1}, "tolerance"),
+    ],
+)
+def test_bad_options_of_instances(options, message):
+    with pytest.raises(ValueError, match=message):
+        critical_overlay(*two_bars(), **options)

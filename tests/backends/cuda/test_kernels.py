@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from monai_topoloss._edges import join_equal
 from monai_topoloss.backends.cpu.backend import BACKEND as CPU
 from monai_topoloss.backends.cuda.backend import BACKEND
-from monai_topoloss._edges import join_equal
 from tests.backends.cuda import host
 from tests.images import KINDS, random_mask
 
