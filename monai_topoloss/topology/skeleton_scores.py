@@ -64,7 +64,10 @@ def score_skeletons(
     expected length of the correct run that holds it, which is 0 where there is none. The normalised ERL divides that of
     each object by what a perfect segmentation has, its length if it is in one piece; for all objects together it is
     their mean, weighed by length. Splits are the pieces that a skeleton lies in within segments, less one for each of
-    its own; merges are the segments of an object that hold another one too.
+    its own; merges are the segments that hold an object and another one too, each by at least ``min_nodes`` nodes.
+
+    A run ends at each mistake, also where the segment beyond a gap is the same; that is stricter than to add up all
+    that an object has in one segment, and published figures by such a rule are higher.
 
     Args:
         segmentation: ids of segments, ``(*spatial)`` in 2-D or 3-D; 0 is background.
@@ -72,8 +75,8 @@ def score_skeletons(
             `monai_topoloss.datasets.read_swc`: nodes have a ``position`` and an ``object``. Edges without ``length``
             are as long as their ends are apart.
         spacing: size of a voxel along each axis in the units of the positions, or one number for all. Default: 1.
-        min_nodes: how many nodes of another object make a segment a merged one: a few may lie there by the noise of
-            borders.
+        min_nodes: how many nodes of another object make a segment a merged one, and how many of its own an object has
+            there for a merge to count: a few may lie there by the noise of borders.
 
     Returns:
         The scores of all objects together, and those of each by its id. Without a split or merge, the rates are
@@ -129,7 +132,8 @@ def score_traced(
     is_found = segment != 0
     pieces = _count_pieces(ends[correct | merged], owner, is_found, len(ids))
     n_splits = pieces - _count_pieces(ends, owner, is_found, len(ids))
-    shared = np.unique(np.stack([owner, segment])[:, is_merged], axis=1)
+    shared, count = np.unique(np.stack([owner, segment])[:, is_merged], axis=1, return_counts=True)
+    shared = shared[:, count >= min_nodes]
     numbers = [*kinds, length, squares, n_splits, np.bincount(shared[0], minlength=len(ids))]
     normalized = _divide(squares, of_whole)
     each = _as_scores(*numbers, normalized_erl=normalized)

@@ -92,8 +92,8 @@ def test_takes_item_and_channel(tmp_path, spatial, decollated, monkeypatch):
         "index": None,
         "num_classes": None,
         "include_background": False,
-            "edges": None,
-            "tolerance": 0,
+        "edges": None,
+        "tolerance": 0,
         "spatial_dims": len(spatial),
         "title": "x, epoch 1",
     }

@@ -64,7 +64,9 @@ def score(segmentation, graph, spacing, min_nodes):
                 max(nx.number_connected_components(within.subgraph(c)) - 1, 0) for c in nx.connected_components(part)
             ),
             "whole": sum(part.subgraph(c).size(weight="length") ** 2 for c in nx.connected_components(part)),
-            "n_merges": len({segment(node) for node in nodes if is_merged(node)}),
+            "n_merges": len(
+                {segment(node) for node in nodes if is_merged(node) and held[segment(node), value] >= min_nodes}
+            ),
         }
     return _finish(each.values()), {value: _finish([one]) for value, one in each.items()}
 
