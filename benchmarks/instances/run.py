@@ -72,9 +72,7 @@ def main() -> None:
     args = parse_arguments()
 
     def run_one(parser: ConfigParser, seed: int, work: Path, paths: dict[str, Path]) -> None:
-        item = volume.read(args.root, "training", args.cases)
-        transform = volume.augment(parser.get_parsed_content("patch_size"))
-        run = Run(parser, seed, CacheDataset([item], transform, progress=False), torch.device(args.device))
+        run = start(parser, seed, volume.read(args.root, "training", args.cases), torch.device(args.device))
         run.train(work / f"{seed}.pt")
         for section, path in paths.items():
             logits, label = predict(run, volume.read(args.root, section, args.cases))
@@ -91,6 +89,12 @@ def read_arm(arm: str, overrides: dict[str, Any] | None = None) -> ConfigParser:
         raise ValueError(f"{arm} has no setting {', '.join(unknown)}.")
     parser.update(overrides or {})
     return parser
+
+
+def start(parser: ConfigParser, seed: int, item: dict[str, Any], device: torch.device) -> Run:
+    """Return a training on random patches of a section."""
+    transform = volume.augment(parser.get_parsed_content("patch_size"))
+    return Run(parser, seed, CacheDataset([item], transform, progress=False), device)
 
 
 @torch.no_grad()
@@ -112,13 +116,19 @@ def evaluate(logits: Tensor, label: Tensor, parser: ConfigParser) -> list[dict[s
     rows = []
     for method, probabilities in THRESHOLDS.items():
         for probability in probabilities:
-            threshold = float(np.log(probability / (1 - probability)))
-            found = torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits))
+            found = make_instances(logits, parser, method, probability)
             counts = critical_affinities(join(found[0], edges[:n]), true, edges[:n])
             of_edges = {"splits": int(counts.n_splits), "merges": int(counts.n_merges)}
             scores = measure(found, true[None], skeletons)
             rows.append({"method": method, "threshold": probability, **scores, **of_edges})
     return rows
+
+
+def make_instances(logits: Tensor, parser: ConfigParser, method: str, probability: float) -> Tensor:
+    """Return instances, (1, z, y, x), of what is joined with more than a probability."""
+    edges, n = parser.get_parsed_content("edges"), parser.get_parsed_content("n_joining")
+    threshold = float(np.log(probability / (1 - probability)))
+    return torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits))
 
 
 def join(label: Tensor, edges: list[list[int]]) -> Tensor:

@@ -7,6 +7,8 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import yaml
+from PIL import Image
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from monai_topoloss import SupervoxelAffinityLoss, affinities
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("training", "losses", "volume", "run", "report")
+    names = ("training", "losses", "volume", "run", "report", "cost", "pictures")
     with imported(FOLDER, names) as scripts:
         yield scripts
 
@@ -119,6 +121,25 @@ def test_runs_and_report(code, root, tmp_path, monkeypatch, capsys):
         command(
             code["run"], monkeypatch, *("8" if each == "24" else "2" if each == "1" else each for each in arguments)
         )
+
+
+def test_cost_and_pictures(code, root, tmp_path, monkeypatch):
+    arms = ("bce", "supervoxel_added")
+    small = dict(each.split("=") for each in SMALL)
+    read_arm = code["run"].read_arm
+    overrides = {key: yaml.safe_load(value) for key, value in small.items()}
+    for script in ("run", "cost", "pictures"):
+        monkeypatch.setattr(code[script], "read_arm", lambda arm, _=None: read_arm(arm, overrides))
+    places = ("--results", tmp_path / "results", "--work", tmp_path / "work", "--root", root)
+    command(code["run"], monkeypatch, *places, "--arms", *arms, "--seeds", "0", "--planes", "16", "--device", "cpu")
+    command(code["cost"], monkeypatch, *places, "--arms", *arms, "--rounds", "2", "--device", "cpu")
+    with (tmp_path / "results" / "cost.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == list(arms)
+    assert float(rows[0]["ratio"]) == 1
+    command(code["pictures"], monkeypatch, *places)
+    with Image.open(tmp_path / "results" / "pictures.png") as picture:
+        assert picture.width > picture.height
 
 
 def test_thresholds_are_chosen_by_the_validation(code, tmp_path):
