@@ -214,11 +214,17 @@ def test_critical_components_of_classes(data, size, options, ignore_index):
     assert all((count >= 0).all() for count in counts)
 
 
-@fuzz(data=st.data(), size=sizes(), ignore_index=st.sampled_from([None, -1, 2]), alpha=st.sampled_from([0, 0.5]))
-def test_affinities(data, size, ignore_index, alpha):
+@fuzz(
+    data=st.data(),
+    size=sizes(),
+    ignore_index=st.sampled_from([None, -1, 2]),
+    alpha=st.sampled_from([0, 0.5]),
+    tolerance=st.sampled_from([0, 1, 3]),
+)
+def test_affinities(data, size, ignore_index, alpha, tolerance):
     batch, spatial = size
     edges = EDGES[len(spatial)]
-    loss = losses.SupervoxelAffinityLoss(edges, ignore_index=ignore_index, alpha=alpha)
+    loss = losses.SupervoxelAffinityLoss(edges, ignore_index=ignore_index, alpha=alpha, tolerance=tolerance)
     prediction = data.draw(logits((batch, len(edges), *spatial)))
     numbers = (1, 2, 3, 255, 2**31, 2**62)
     value, _ = compare_layouts(

@@ -236,3 +236,24 @@ def test_the_last_counts_are_kept():
     loss(input, label)
     assert torch.equal(loss.last_counts.n_splits, output.n_splits)
     assert torch.equal(loss.last_counts.n_merges, output.n_merges)
+
+
+def test_a_border_that_is_off_is_dear_without_tolerance_only():
+    edges = [(1, 0), (0, 1)]
+    target = torch.zeros(1, 1, 16, 12, dtype=torch.int32)
+    target[..., 1:8, :], target[..., 8:15, :] = 1, 2
+    shifted = target.clone()
+    shifted[..., 7, :] = 2
+    logits = 6.0 * torch.as_tensor(affinities(shifted[:, 0], edges)) - 3
+    plain, strict, tolerant = (
+        SupervoxelAffinityLoss(edges, alpha=alpha, tolerance=tolerance)
+        for alpha, tolerance in ((0, 0), (0.5, 0), (0.5, 1))
+    )
+    torch.testing.assert_close(tolerant(logits, target), 0.5 * plain(logits, target))
+    assert strict(logits, target) > 1.2 * tolerant(logits, target)
+    assert (strict.last_counts.n_splits, strict.last_counts.n_merges) == (1, 1)
+    assert (tolerant.last_counts.n_splits, tolerant.last_counts.n_merges) == (0, 0)
+    with pytest.raises(ValueError, match="tolerance"):
+        SupervoxelAffinityLoss(edges, tolerance=-1)
+    with pytest.raises(TypeError, match="tolerance"):
+        SupervoxelAffinityLoss(edges, tolerance=0.5)
