@@ -19,7 +19,7 @@ from monai_topoloss.backends.cpu._numba import jit_inline
 FILL = 16  # how many elements `fill` writes
 
 _U = np.uint64
-_0 = _U(0)
+_0, _1 = _U(0), _U(1)
 
 
 def as_bits(image: NDArray[Any]) -> NDArray[Any]:
@@ -100,6 +100,8 @@ def nonzero_word(image: Any, i: Any, w: Any, count: Any) -> Any:
         found = _nonzero(image, i + x)
     elif count >= 64:  # the row's last 64, of which some are in the word before
         found = _nonzero(image, i + count - 64) >> _U(x + 64 - count)
+    elif i + 64 <= len(image):  # the row's, and some of the next rows'
+        found = _nonzero(image, i) & ((_1 << _U(count)) - _1)
     else:
         for k in range(count):
             found |= _U(image[i + k] != 0) << _U(k)
@@ -115,6 +117,8 @@ def equal_word(image: Any, i: Any, j: Any, w: Any, count: Any) -> Any:
     elif count >= 64:
         if x < count:
             found = _equal(image, i + count - 64, image, j + count - 64) >> _U(x + 64 - count)
+    elif max(i, j) + 64 <= len(image):
+        found = _equal(image, i, image, j) & ((_1 << _U(count)) - _1)
     else:
         for k in range(count):
             found |= _U(image[i + k] == image[j + k]) << _U(k)
