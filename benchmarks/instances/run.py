@@ -20,6 +20,7 @@ import volume
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset
 from monai.inferers import SlidingWindowInferer
+from monai.transforms.utils import distance_transform_edt
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -42,10 +43,12 @@ from monai_topoloss.metrics import (
 HERE = Path(__file__).parent
 ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "mistakes_added", "supervoxel_added")
 THRESHOLDS = {  # of probabilities, for each way to make instances
-    "components": (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995),
-    "mutex_watershed": (0.3, 0.5, 0.7, 0.9, 0.95),
+    "components": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99),
+    "mutex_watershed": (0.1, 0.2, 0.3, 0.5, 0.7),
 }
-MIN_SIZE = 100
+MIN_SIZE = 20
+MIN_NODES = 50  # of a merge, of 10 nm each
+GROWTH = 3  # voxels
 COLUMNS = (
     "method", "threshold", "voi", "voi_split", "voi_merge", "are", "nerl", "erl", "correct_edges", "neuron_splits",
     "neuron_merges", "splits", "merges", "f1",
@@ -128,7 +131,15 @@ def make_instances(logits: Tensor, parser: ConfigParser, method: str, probabilit
     """Return instances, (1, z, y, x), of what is joined with more than a probability."""
     edges, n = parser.get_parsed_content("edges"), parser.get_parsed_content("n_joining")
     threshold = float(np.log(probability / (1 - probability)))
-    return torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits))
+    return grow(torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits)))
+
+
+def grow(instances: Tensor) -> Tensor:
+    """Give voxels around instances, (1, z, y, x), to the nearest one: they were trained to be parted."""
+    ids = instances.numpy()
+    distance, nearest = distance_transform_edt(ids == 0, return_distances=True, return_indices=True)
+    found = ids[0][tuple(np.asarray(nearest).reshape(3, *ids.shape[1:]).astype(np.intp))]
+    return torch.from_numpy(np.where(np.asarray(distance)[0] <= GROWTH, found, 0))[None]
 
 
 def join(label: Tensor, edges: list[list[int]]) -> Tensor:
@@ -140,7 +151,7 @@ def measure(found: Tensor, true: Tensor, skeletons: Any) -> dict[str, float]:
     """Measure instances (1, z, y, x)."""
     pair = found[None], true[None]
     split, merge = (compute_variation_of_information(*pair, instances=True, score=kind) for kind in ("split", "merge"))
-    total, _ = score_skeletons(found[0], skeletons, spacing=volume.SPACING)
+    total, _ = score_skeletons(found[0], skeletons, spacing=volume.SPACING, min_nodes=MIN_NODES)
     return {
         "voi": float(split + merge),
         "voi_split": float(split),
