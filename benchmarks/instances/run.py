@@ -20,7 +20,6 @@ import volume
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset
 from monai.inferers import SlidingWindowInferer
-from monai.transforms.utils import distance_transform_edt
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -131,15 +130,8 @@ def make_instances(logits: Tensor, parser: ConfigParser, method: str, probabilit
     """Return instances, (1, z, y, x), of what is joined with more than a probability."""
     edges, n = parser.get_parsed_content("edges"), parser.get_parsed_content("n_joining")
     threshold = float(np.log(probability / (1 - probability)))
-    return grow(torch.as_tensor(AffinitiesToInstances(edges, threshold, n, MIN_SIZE, method)(logits)))
-
-
-def grow(instances: Tensor) -> Tensor:
-    """Give voxels around instances, (1, z, y, x), to the nearest one: they were trained to be parted."""
-    ids = instances.numpy()
-    distance, nearest = distance_transform_edt(ids == 0, return_distances=True, return_indices=True)
-    found = ids[0][tuple(np.asarray(nearest).reshape(3, *ids.shape[1:]).astype(np.intp))]
-    return torch.from_numpy(np.where(np.asarray(distance)[0] <= GROWTH, found, 0))[None]
+    find = AffinitiesToInstances(edges, threshold, n, MIN_SIZE, GROWTH, method)
+    return torch.as_tensor(find(logits))
 
 
 def join(label: Tensor, edges: list[list[int]]) -> Tensor:

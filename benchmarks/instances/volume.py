@@ -7,11 +7,9 @@ from typing import Any
 
 import nibabel
 import numpy as np
-import torch
 from monai.transforms import (
     Compose,
     EnsureTyped,
-    Lambdad,
     NormalizeIntensityd,
     RandFlipd,
     RandGaussianNoised,
@@ -20,9 +18,8 @@ from monai.transforms import (
     RandShiftIntensityd,
     RandSpatialCropd,
 )
-from torch import Tensor
 
-from monai_topoloss import tubed_skeleton
+from monai_topoloss import SeparateInstancesd
 
 SECTIONS = {"training": slice(0, 150), "validation": slice(150, 200), "test": slice(200, 250)}
 SPACING = 10.0  # nm, along each axis
@@ -43,27 +40,12 @@ def load() -> Compose:
     return Compose([EnsureTyped(KEYS, track_meta=False), NormalizeIntensityd("image")])
 
 
-def part(label: Tensor) -> Tensor:
-    """Return ids, (1, z, y, x), that are 0 on both sides of a border, but not where that would break thin bodies.
-
-    Where in a membrane the border is, no image shows: without, a network cannot be sure of any affinity there.
-    """
-    marked = torch.zeros_like(label, dtype=torch.bool)
-    for axis in (1, 2, 3):
-        length = label.shape[axis] - 1
-        differs = label.narrow(axis, 0, length) != label.narrow(axis, 1, length)
-        for first in (0, 1):
-            marked.narrow(axis, first, length).logical_or_(differs)
-    skeletons = torch.as_tensor(tubed_skeleton(label[0], radius=0, per_class=True))[None]
-    return torch.where(marked, skeletons.to(label.dtype), label)
-
-
 def augment(patch_size: list[int]) -> Compose:
     """Normalise, part bodies, and take a random patch; all axes are alike, so that any flip and turn will do."""
     return Compose(
         [
             *load().transforms,
-            Lambdad("label", part),
+            SeparateInstancesd("label"),
             RandSpatialCropd(KEYS, roi_size=patch_size, random_size=False),
             *(RandFlipd(KEYS, prob=0.5, spatial_axis=axis) for axis in range(3)),
             RandRotate90d(KEYS, prob=0.75, spatial_axes=(1, 2)),

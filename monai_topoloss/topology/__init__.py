@@ -12,6 +12,7 @@ from monai_topoloss.topology.affinity import (
 from monai_topoloss.topology.betti import betti_numbers, euler_number
 from monai_topoloss.topology.components import Components, label_components
 from monai_topoloss.topology.critical import CriticalComponentsResult, critical_components
+from monai_topoloss.topology.separation import separate_instances
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton_graph import skeleton_graph
 from monai_topoloss.topology.skeleton_scores import SkeletonScores, score_skeletons
@@ -30,6 +31,7 @@ __all__ = [
     "label_affinities",
     "label_components",
     "score_skeletons",
+    "separate_instances",
     "skeleton_graph",
     "skeletonize",
     "soft_skeleton",

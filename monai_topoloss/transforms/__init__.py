@@ -25,6 +25,12 @@ from monai_topoloss.transforms.instances import (
     InstancesToAffinitiesd,
     InstancesToAffinitiesDict,
 )
+from monai_topoloss.transforms.separation import (
+    SeparateInstances,
+    SeparateInstancesD,
+    SeparateInstancesd,
+    SeparateInstancesDict,
+)
 
 __all__ = [
     "AffinitiesToInstances",
@@ -39,6 +45,10 @@ __all__ = [
     "InstancesToAffinitiesD",
     "InstancesToAffinitiesDict",
     "InstancesToAffinitiesd",
+    "SeparateInstances",
+    "SeparateInstancesD",
+    "SeparateInstancesDict",
+    "SeparateInstancesd",
     "Skeletonize",
     "SkeletonizeD",
     "SkeletonizeDict",

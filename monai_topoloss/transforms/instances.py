@@ -10,6 +10,7 @@ import torch
 from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
 from monai.transforms import Transform
+from monai.transforms.utils import distance_transform_edt
 from monai.utils import TransformBackends, optional_import
 from torch import Tensor
 
@@ -95,6 +96,8 @@ class AffinitiesToInstances(Transform):
         n_joining: how many edges, the first ones, join voxels. The others only part, with ``"mutex_watershed"``, or do
             nothing. Default: all join.
         min_size: instances of fewer voxels become background.
+        growth: how far instances grow into background, in voxels (L2): a voxel goes to the nearest one. For networks
+            that were trained on instances with gaps, see `SeparateInstances`.
         method: ``"components"``, all that is joined is one, see `monai_topoloss.topology.label_affinities`; or
             ``"mutex_watershed"``, in which affinities below the threshold keep voxels apart, and the ones furthest from
             it decide first. It needs the package mwatershed (extra ``instances``), computes on the CPU in one thread,
@@ -120,16 +123,19 @@ class AffinitiesToInstances(Transform):
         threshold: float = 0.0,
         n_joining: int | None = None,
         min_size: int = 0,
+        growth: int = 0,
         method: str = "components",
         backend: str = "auto",
     ) -> None:
         check_int("min_size", min_size, minimum=0)
+        check_int("growth", growth, minimum=0)
         check_option("method", method, _METHODS)
         check_option("backend", backend, BACKENDS)
         self.edges = check_edges(edges)
         self.threshold = check_finite_number("threshold", threshold)
         self.n_joining = check_n_joining(n_joining, self.edges)
         self.min_size = min_size
+        self.growth = growth
         self.method = method
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
 
@@ -153,7 +159,7 @@ class AffinitiesToInstances(Transform):
             labels = _mutex_watershed(affinity.double() - self.threshold, self.edges, self.n_joining).to(
                 affinity.device
             )
-        labels = _drop_small(labels, self.min_size)
+        labels = _grow(_drop_small(labels, self.min_size), self.growth)
         return cast(NdarrayOrTensor, like(labels.unsqueeze(0), img))
 
 
@@ -204,6 +210,7 @@ class AffinitiesToInstancesd(DerivedOne):
         threshold: see `AffinitiesToInstances`.
         n_joining: see `AffinitiesToInstances`.
         min_size: see `AffinitiesToInstances`.
+        growth: see `AffinitiesToInstances`.
         method: see `AffinitiesToInstances`.
         backend: see `AffinitiesToInstances`.
         allow_missing_keys: do not raise if a key is missing.
@@ -228,12 +235,13 @@ class AffinitiesToInstancesd(DerivedOne):
         threshold: float = 0.0,
         n_joining: int | None = None,
         min_size: int = 0,
+        growth: int = 0,
         method: str = "components",
         backend: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, prefix, allow_missing_keys)
-        self.transform = AffinitiesToInstances(edges, threshold, n_joining, min_size, method, backend)
+        self.transform = AffinitiesToInstances(edges, threshold, n_joining, min_size, growth, method, backend)
 
 
 def _mutex_watershed(affinity: Tensor, edges: Sequence[tuple[int, ...]], n_joining: int) -> Tensor:
@@ -260,6 +268,18 @@ def _drop_small(labels: Tensor, min_size: int) -> Tensor:
     is_kept[0] = False
     number = is_kept.cumsum(dim=0, dtype=torch.int32) * is_kept
     return number[labels.long()]
+
+
+def _grow(labels: Tensor, growth: int) -> Tensor:
+    """Give voxels of background at most so far from an instance to the nearest one."""
+    if not growth or not labels.any():
+        return labels
+    ids = labels.numpy(force=True)
+    found: Any = distance_transform_edt(ids[None] == 0, return_distances=True, return_indices=True)
+    distance, nearest = (np.asarray(each) for each in found)
+    of_nearest = ids[tuple(nearest.astype(np.intp).reshape(ids.ndim, *ids.shape))]
+    grown = np.where(distance.reshape(ids.shape) <= growth, of_nearest, ids)
+    return torch.from_numpy(grown).to(labels.device)
 
 
 AffinitiesToInstancesD = AffinitiesToInstancesDict = AffinitiesToInstancesd

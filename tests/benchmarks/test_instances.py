@@ -86,19 +86,6 @@ def test_sections_do_not_overlap(code, root):
     assert code["volume"].read(root, "validation", planes=7)["image"].shape == (1, 7, 24, 24)
 
 
-def test_bodies_are_parted_but_thin_ones(code):
-    label = torch.zeros(1, 10, 20, 20, dtype=torch.int32)
-    label[:, :, :10], label[:, :, 10:12], label[:, :, 12:] = 1, 2, 3
-    parted = code["volume"].part(label)
-    assert (parted[:, :, 9] == 0).all()
-    assert (parted[:, :, 12] == 0).all()
-    assert torch.equal(parted[:, :, :9], label[:, :, :9])
-    assert set(parted[:, :, 10:12].unique().tolist()) == {0, 2}  # a line of it stays
-    grown = code["run"].grow(parted[:, :, :9].repeat(1, 1, 2, 1))
-    assert (grown == 1).all()
-    assert code["run"].grow(torch.eye(9, dtype=torch.int32)[:1, :, None, None]).flatten().tolist() == [1] * 4 + [0] * 5
-
-
 def test_perfect_affinities_have_perfect_scores(code, root):
     parser = code["run"].read_arm("bce")
     label = torch.from_numpy(code["volume"].read(root, "test", planes=20)["label"][0])

@@ -62,6 +62,9 @@ FUNCTIONS = {
         {**CRITICAL, "object_connectivity": None, "mistake_connectivity": None, **RANK},
     ),
     "affinities": Function(topology.affinities, {"instances": IMAGE}, {"edges": EDGES, "ignore_index": None}),
+    "separate_instances": Function(
+        topology.separate_instances, {"instances": IMAGE}, {"gap": 1, "ignore_index": None, "backend": "auto", **RANK}
+    ),
     "label_affinities": Function(topology.label_affinities, {"affinity": JOINED}, {"edges": EDGES, "backend": "auto"}),
     "critical_affinities": Function(
         topology.critical_affinities,

@@ -175,3 +175,24 @@ def test_bad_options():
         AffinitiesToInstances(NEAREST[2], n_joining=3)
     with pytest.raises(ValueError, match="Expected `img` to be finite"):
         AffinitiesToInstances(NEAREST[2], method="mutex_watershed")(torch.full((2, 4, 4), torch.inf))
+
+
+@pytest.mark.parametrize("method", ["components", "mutex_watershed"])
+def test_instances_grow_into_background(method):
+    ids = stripes(4, 12)
+    parted = ids.clone()
+    parted[:, :, 22:26] = 0
+    logits = 6 * InstancesToAffinities(LONG)(parted) - 3
+    for growth, expected in ((0, parted), (1, None), (2, ids), (40, None)):
+        find = AffinitiesToInstances(LONG, n_joining=2, growth=growth, method=method)
+        found = find(logits)
+        assert found.dtype == torch.int32
+        if expected is not None:
+            np.testing.assert_array_equal(found[..., 12:], expected[..., 12:])
+    assert (find(logits) > 0).all()  # background, too
+    nothing = AffinitiesToInstances(LONG, growth=3)(torch.full_like(logits, -1))
+    assert not nothing.any()
+    with pytest.raises(ValueError, match="growth"):
+        AffinitiesToInstances(LONG, growth=-1)
+    sample = AffinitiesToInstancesd("pred", LONG, n_joining=2, growth=2)({"pred": logits})
+    np.testing.assert_array_equal(sample["instances_pred"][..., 12:], ids[..., 12:])
