@@ -42,8 +42,8 @@ from monai_topoloss.metrics import (
 HERE = Path(__file__).parent
 ARMS = ("bce", "bce_0.5", "bce_0.1", "supervoxel_0.5", "supervoxel_0.9", "mistakes_added", "supervoxel_added")
 THRESHOLDS = {  # of probabilities, for each way to make instances
-    "components": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99),
-    "mutex_watershed": (0.1, 0.2, 0.3, 0.5, 0.7),
+    "components": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998),
+    "mutex_watershed": (0.1, 0.2, 0.3, 0.5, 0.7, 0.8),
 }
 MIN_SIZE = 20
 MIN_NODES = 50  # of a merge, of 10 nm each
