@@ -22,7 +22,7 @@ class SeparateInstances(Transform):
 
     Shapes: ``(C, *spatial)`` to the same in 2-D and 3-D, each channel on its own; the type stays. NumPy arrays and
     tensors keep their kind, a MetaTensor its affine and applied operations. Put it before random transforms, so that a
-    `CacheDataset` does it once, and let `AffinitiesToInstances` grow what a network then predicts by as much.
+    `monai.data.CacheDataset` does it once, and let `AffinitiesToInstances` grow what a network then predicts.
 
     Args:
         gap: see `monai_topoloss.topology.separate_instances`.
