@@ -119,7 +119,7 @@ def evaluate(logits: Tensor, label: Tensor, parser: ConfigParser) -> list[dict[s
     for method, probabilities in THRESHOLDS.items():
         for probability in probabilities:
             found = make_instances(logits, parser, method, probability)
-            counts = critical_affinities(join(found[0], edges[:n]), true, edges[:n])
+            counts = critical_affinities(join(found[0], edges[:n]), true, edges[:n], tolerance=1)
             of_edges = {"splits": int(counts.n_splits), "merges": int(counts.n_merges)}
             scores = measure(found, true[None], skeletons)
             rows.append({"method": method, "threshold": probability, **scores, **of_edges})

@@ -101,7 +101,7 @@ class AffinitiesToInstances(Transform):
         method: ``"components"``, all that is joined is one, see `monai_topoloss.topology.label_affinities`; or
             ``"mutex_watershed"``, in which affinities below the threshold keep voxels apart, and the ones furthest from
             it decide first. It needs the package mwatershed (extra ``instances``), computes on the CPU in one thread,
-            and takes a hundred times as long.
+            and takes a hundred times as long or more.
         backend: where components are computed, ``"auto"`` follows the affinities.
 
     Example:
