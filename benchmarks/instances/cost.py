@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 import volume
-from run import ARMS, HERE, read_arm, start
+from run import ARMS, add_places, read_arm, start
 
 
 def main() -> None:
@@ -50,9 +49,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds flyem_medulla")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
+    add_places(parser)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, help="of PyTorch")

@@ -7,13 +7,12 @@ validation planes choose, and the slice is the middle one: nothing is picked by 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 import volume
 from matplotlib.figure import Figure
 from report import choose
-from run import HERE, THRESHOLDS, make_instances, predict, read_arm, start
+from run import THRESHOLDS, add_places, make_instances, predict, read_arm, start
 
 from monai_topoloss.visualize import critical_overlay
 
@@ -43,9 +42,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds flyem_medulla")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
+    add_places(parser)
     parser.add_argument("--arms", nargs=2, default=["bce", "supervoxel_added"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--section", choices=list(volume.SECTIONS), default="test")

@@ -161,13 +161,18 @@ def measure(found: Tensor, true: Tensor, skeletons: Any) -> dict[str, float]:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="folder that holds flyem_medulla")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
+    add_places(parser)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--planes", type=int, dest="cases", help="use only the first planes of each section")
     add_arguments(parser, list(volume.SECTIONS))
     return parser.parse_args()
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add where data are, and where results and checkpoints go."""
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds flyem_medulla")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--work", type=Path, default=Path("instances_work"), help="checkpoints")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from monai.transforms.utils import distance_transform_edt
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.options import check_int
-from monai_topoloss.datasets.synthetic import check_spatial_size, smooth_field
+from monai_topoloss.datasets.synthetic import check_spatial_size, draw_cases, smooth_field
 
 __all__ = ["synthetic_neurites", "synthetic_neurites_datalist"]
 
@@ -96,9 +96,7 @@ def synthetic_neurites_datalist(
         >>> [case["label"].shape for case in cases]
         [(1, 32, 32), (1, 32, 32)]
     """
-    seeds = np.random.SeedSequence(seed).generate_state(count, np.uint64)
-    cases = (synthetic_neurites(spatial_size, seed=int(state), num_neurites=num_neurites) for state in seeds)
-    return [{"image": image, "label": instances} for image, instances in cases]
+    return draw_cases(count, seed, lambda own: synthetic_neurites(spatial_size, seed=own, num_neurites=num_neurites))
 
 
 def _wind(lines: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,9 +108,13 @@ def synthetic_datalist(
         >>> [case["label"].shape for case in cases]
         [(1, 64, 64), (1, 64, 64)]
     """
+    return draw_cases(count, seed, lambda own: synthetic_vessels(spatial_size, seed=own, num_trees=num_trees))
+
+
+def draw_cases(count: int, seed: int, draw: Callable[[int], tuple[Any, Any]]) -> list[dict[str, Any]]:
+    """Draw that many images with labels, each with a seed of its own."""
     seeds = np.random.SeedSequence(seed).generate_state(count, np.uint64)
-    cases = (synthetic_vessels(spatial_size, seed=int(state), num_trees=num_trees) for state in seeds)
-    return [{"image": image, "label": label} for image, label in cases]
+    return [dict(zip(("image", "label"), draw(int(own)), strict=True)) for own in seeds]
 
 
 def check_spatial_size(spatial_size: Any) -> tuple[int, ...]:

@@ -126,10 +126,10 @@ def critical_affinities(
 
     Where a border between two instances is a voxel off, a layer of the one is joined to the other. That layer is a
     component of the remainder, and by the definition it was split from the one and merged with the other. In images
-    full of instances nearly all mistakes are of that kind. With a ``tolerance``, layers that are no thicker than twice
-    as many voxels are *slivers*: components without a voxel whose affinities within ``tolerance`` steps are all right,
-    while another component of the same object has one. Slivers are no part of the remainder. Mistakes hang together by
-    them, and what touches nothing but slivers is not critical.
+    full of instances such borders can outnumber what breaks. With a ``tolerance``, layers that are no thicker than
+    twice as many voxels are *slivers*: components without a voxel whose affinities within ``tolerance`` steps are all
+    right, while another component of the same object has one. Slivers are no part of the remainder. Mistakes hang
+    together by them, and what touches nothing but slivers is not critical.
 
     Args:
         input: predicted affinities, bool or 0 and 1, ``(..., edges, *spatial)``.

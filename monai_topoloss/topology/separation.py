@@ -10,7 +10,7 @@ from torch import Tensor
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
 from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor, like
-from monai_topoloss._edges import ends
+from monai_topoloss._edges import at_edges, either_end, join_equal
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
 from monai_topoloss.topology._items import as_items, from_items
@@ -35,7 +35,7 @@ def separate_instances(
 
     Where in a membrane the border of two labels lies, no image shows. A network that is to predict affinities there can
     be sure of none of them; of a gap as wide as the membrane it can. The skeleton of each instance stays, and the
-    voxels of it beside that, so that thin ones are not lost, and hang together also by their nearest neighbours.
+    voxels of it beside that, so that thin ones are not lost.
 
     Args:
         instances: ids, ``(*spatial)`` in 2-D or 3-D, or ``(..., *spatial)`` with ``spatial_dims``; 0 is background.
@@ -74,18 +74,9 @@ def separate_instances(
 def _find_close(items: Tensor, gap: int) -> Tensor:
     """Say which voxels of items (N, *spatial) have another instance within that many steps."""
     steps = torch.eye(items.ndim - 1, dtype=torch.int64).tolist()
-    close = torch.zeros_like(items, dtype=torch.bool)
-    for step in steps:
-        here, there = ends(items, step)
-        touch = (here != there) & (here != 0) & (there != 0)
-        for voxels in ends(close, step):
-            voxels.logical_or_(touch)
+    touch = at_edges(items, steps, lambda here, there: (here != there) & (here != 0) & (there != 0))
+    close = either_end(touch, steps)
+    same = join_equal(items, steps) if gap > 1 else touch
     for _ in range(gap - 1):
-        wider = close.clone()
-        for step in steps:
-            same = torch.eq(*ends(items, step))
-            (here, there), (wider_here, wider_there) = ends(close, step), ends(wider, step)
-            wider_here.logical_or_(there & same)
-            wider_there.logical_or_(here & same)
-        close = wider
-    return close & (items != 0)
+        close |= either_end(same & at_edges(close, steps, torch.logical_or), steps)
+    return close

@@ -37,7 +37,7 @@ class SkeletonScores(NamedTuple):
     erl: Any  # expected run length
     normalized_erl: Any  # 1 is perfect
     n_splits: Any  # pieces within segments, less those that there are anyway
-    n_merges: Any  # segments that hold another object, counted for each object
+    n_merges: Any  # segments that hold an object and another one, counted for each object
     split_rate: Any  # length for each split
     merge_rate: Any  # length for each merge
     length: Any

@@ -97,7 +97,7 @@ class AffinitiesToInstances(Transform):
             nothing. Default: all join.
         min_size: instances of fewer voxels become background.
         growth: how far instances grow into background, in voxels (L2): a voxel goes to the nearest one. For networks
-            that were trained on instances with gaps, see `SeparateInstances`.
+            that were trained on instances with gaps, see `SeparateInstances`. Computed on the CPU.
         method: ``"components"``, all that is joined is one, see `monai_topoloss.topology.label_affinities`; or
             ``"mutex_watershed"``, in which affinities below the threshold keep voxels apart, and the ones furthest from
             it decide first. It needs the package mwatershed (extra ``instances``), computes on the CPU in one thread,

@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_topoloss import label_components, separate_instances, tubed_skeleton
+from monai_topoloss.datasets import synthetic_neurites
 
 
 def separate(ids, gap):
@@ -57,6 +58,17 @@ def test_thin_instances_stay_in_one_piece():
     assert set(np.unique(parted)) == set(np.unique(ids))
     for value in np.unique(ids)[1:]:
         assert label_components(parted == value, connectivity=1, spatial_dims=3).counts == 1
+
+
+@pytest.mark.parametrize("size", [(96, 96), (24, 40, 40)])
+def test_no_neurite_is_lost_or_broken(size):
+    for seed in range(3):
+        ids = synthetic_neurites(size, seed=seed)[1][0]
+        parted = separate_instances(ids)
+        assert (parted == 0).mean() > 0.05
+        for value in np.unique(ids):
+            pieces = [label_components(each == value, spatial_dims=len(size)).counts for each in (ids, parted)]
+            assert 1 <= pieces[1] <= pieces[0]
 
 
 def test_borders_to_background_stay():

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.graphs import (
     Graph,
+    as_int32,
     compare,
     first_of_same,
     is_set,
     join,
-    join_apart,
     link,
     make_graph,
     part,
+    read,
     span,
 )
 from monai_topoloss.backends.cpu.slivers import find_slivers
@@ -36,7 +37,7 @@ def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out:
         out: int32, (Z, Y, X), zeros.
     """
     graph = make_graph(out.shape, edges)
-    join(graph, affinity)
+    join(graph, read(graph, affinity), np.zeros_like(graph.has_edge))
     _number(graph, out.reshape(-1))
 
 
@@ -62,12 +63,14 @@ def critical_affinities(
         tolerance: how many steps deep a fragment of an object has to be to count; thinner ones are slivers, which are
             no part of the remainder, and hang together with mistakes.
     """
-    graph = make_graph(target.shape, edges)
-    right, *mistakes = compare(graph, input, target)
-    slivers = find_slivers(graph, right, target, tolerance) if tolerance else None
+    graph, ids = make_graph(target.shape, edges), as_int32(target)
+    right, *mistakes = compare(graph, input, ids)
+    nothing = np.zeros_like(graph.has_edge)
+    join(graph, right, nothing)
+    slivers = find_slivers(graph, right, ids, tolerance) if tolerance else None
     if slivers is not None:
         graph = make_graph(target.shape, edges)
-        join_apart(graph, np.zeros_like(graph.has_edge), right & ~slivers)
+        join(graph, right & ~slivers, nothing)
     state = np.empty(target.size, graph.parent.dtype)  # only what mistakes touch is used, so most pages stay untouched
     n_splits, n_merges = (
         _mark_critical(graph, wrong, slivers, state, critical.reshape(-1)) if wrong.any() else 0
@@ -95,7 +98,7 @@ def _mark_critical(
         critical: (edges * Z * Y * X), is written to.
     """
     apart = graph._replace(has_edge=np.zeros_like(graph.has_edge), follows=np.zeros_like(graph.follows))
-    join_apart(apart, graph.has_edge, mistakes if slivers is None else mistakes | slivers)
+    join(apart, mistakes if slivers is None else mistakes | slivers, graph.has_edge)
     same = graph.follows | apart.follows
     count = 0
     for step in (_PREPARE, _TOUCH, _EXCUSE, _SELECT):

@@ -53,7 +53,7 @@ class Span(NamedTuple):
 
 
 def make_graph(shape: tuple[int, ...], edges: NDArray[np.int64]) -> Graph:
-    """Make a graph without affinities, for `join` and `compare`."""
+    """Make a graph without affinities, for `join`."""
     signs = np.array([next((np.sign(step) for step in edge if step), 0) for edge in edges])
     backwards = edges * signs[:, None]
     to_next = (backwards == (0, 0, 1)).all(axis=1)
@@ -66,14 +66,6 @@ def make_graph(shape: tuple[int, ...], edges: NDArray[np.int64]) -> Graph:
     )
 
 
-def join(graph: Graph, affinity: NDArray[np.bool_]) -> None:
-    """Join the ends of affinities (edges, Z, Y, X), but of those that leave the volume.
-
-    Each voxel then points to the first one of its component, here and in `compare`.
-    """
-    _join(graph, as_bits(affinity))
-
-
 class Compared(NamedTuple):
     """Bits of affinities, (edges, words), edges in the order of the graph."""
 
@@ -82,10 +74,17 @@ class Compared(NamedTuple):
     invented: NDArray[np.uint64]
 
 
-def compare(graph: Graph, input: NDArray[np.bool_], target: NDArray[Any]) -> Compared:
-    """Join the ends of affinities (edges, Z, Y, X) that are right: between equal ids (Z, Y, X) other than 0."""
+def read(graph: Graph, affinity: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Return the bits (edges, words) of affinities (edges, Z, Y, X), but of those that leave the volume."""
+    bits = np.zeros((len(graph.edges), len(graph.has_edge)), _U)
+    _read(graph, as_bits(affinity), bits)
+    return bits
+
+
+def compare(graph: Graph, input: NDArray[np.bool_], ids: NDArray[Any]) -> Compared:
+    """Compare affinities (edges, Z, Y, X) with the true ones: those between equal ids (Z, Y, X) other than 0."""
     compared = Compared(*np.zeros((3, len(graph.edges), len(graph.has_edge)), _U))
-    _compare(graph, as_bits(input), as_bits(as_int32(target)), *compared)
+    _compare(graph, as_bits(input), as_bits(ids), *compared)
     return compared
 
 
@@ -161,11 +160,17 @@ def first_of_same(same: Any, words: Any, at: Any, w: Any, bits: Any, before: Any
 
 
 @jit_inline
+def add_ends(voxels: Any, words: Any, at: Any, w: Any, bits: Any) -> Any:
+    """Set the bits of both ends of a word of affinities."""
+    add_word(voxels, at.row, words, w, at.first, bits)
+    add_word(voxels, at.earlier, words, w, at.other, bits)
+
+
+@jit_inline
 def _join_word(graph: Any, e: Any, at: Any, w: Any, bits: Any, before: Any) -> Any:
     """Join the ends of a word of affinities."""
     words = graph.words
-    add_word(graph.has_edge, at.row, words, w, at.first, bits)
-    add_word(graph.has_edge, at.earlier, words, w, at.other, bits)
+    add_ends(graph.has_edge, words, at, w, bits)
     if e < graph.along_x:
         add_word(graph.follows, at.row, words, w, at.first, bits)
         return
@@ -208,51 +213,35 @@ def _redirect(graph: Any, to_itself: Any) -> Any:
 
 
 @jit_loop
-def _join(graph: Any, affinity: Any) -> Any:
+def _read(graph: Any, affinity: Any, bits: Any) -> Any:
     for row in range(graph.shape[0] * graph.shape[1]):
         for e in range(len(graph.edges)):
-            if e == graph.along_x:
-                _point_to_first(graph, row)
-            at, before = span(graph, e, row), _0
+            at = span(graph, e, row)
             for w in range((at.length + 63) >> 6):
-                joined = nonzero_word(affinity, at.own, w, at.length)
-                if joined:
-                    _join_word(graph, e, at, w, joined, before)
-                before = joined
-        if graph.along_x == len(graph.edges):
-            _point_to_first(graph, row)
-    _redirect(graph, to_itself=False)
+                bits[e, row * graph.words + w] = nonzero_word(affinity, at.own, w, at.length)
 
 
 @jit_loop
 def _compare(graph: Any, input: Any, ids: Any, right: Any, missed: Any, invented: Any) -> Any:
     for row in range(graph.shape[0] * graph.shape[1]):
         for e in range(len(graph.edges)):
-            if e == graph.along_x:
-                _point_to_first(graph, row)
-            at, before = span(graph, e, row), _0
+            at = span(graph, e, row)
             for w in range((at.length + 63) >> 6):
                 joined = nonzero_word(input, at.own, w, at.length)
                 true = equal_word(ids, at.begin, at.begin - at.back, w, at.length)
                 true &= nonzero_word(ids, at.begin, w, at.length)
-                k, both = row * graph.words + w, true & joined
-                right[e, k], missed[e, k], invented[e, k] = both, true & ~joined, joined & ~true
-                if both:
-                    _join_word(graph, e, at, w, both, before)
-                before = both
-        if graph.along_x == len(graph.edges):
-            _point_to_first(graph, row)
-    _redirect(graph, to_itself=False)
+                k = row * graph.words + w
+                right[e, k], missed[e, k], invented[e, k] = true & joined, true & ~joined, joined & ~true
 
 
 @jit_loop
-def join_apart(graph: Any, others: Any, bits: Any) -> Any:
-    """Join the ends of affinities of which neither has an edge in another graph of the same voxels.
+def join(graph: Any, bits: Any, others: Any) -> Any:
+    """Join the ends of affinities; each voxel then points to the first one of its component.
 
     Args:
-        graph: without affinities as yet; it may share the array of parents with the other graph.
-        others: bits: voxels that have an edge in the other graph.
+        graph: without affinities as yet.
         bits: the affinities, (edges, words).
+        others: bits: voxels whose affinities are left out.
     """
     for row in range(graph.shape[0] * graph.shape[1]):
         for e in range(len(graph.edges)):
@@ -260,13 +249,13 @@ def join_apart(graph: Any, others: Any, bits: Any) -> Any:
                 _point_to_first(graph, row)
             at, before = span(graph, e, row), _0
             for w in range((at.length + 63) >> 6):
-                apart = bits[e, row * graph.words + w]
-                if apart:
-                    apart &= ~read_word(others, row, graph.words, w, at.first)
-                    apart &= ~read_word(others, at.earlier, graph.words, w, at.other)
-                if apart:
-                    _join_word(graph, e, at, w, apart, before)
-                before = apart
+                own = bits[e, row * graph.words + w]
+                if own:
+                    own &= ~read_word(others, row, graph.words, w, at.first)
+                    own &= ~read_word(others, at.earlier, graph.words, w, at.other)
+                if own:
+                    _join_word(graph, e, at, w, own, before)
+                before = own
         if graph.along_x == len(graph.edges):
             _point_to_first(graph, row)
     _redirect(graph, to_itself=False)

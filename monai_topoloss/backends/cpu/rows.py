@@ -93,6 +93,12 @@ fill: Any = _fill  # in a kernel: write a value to FILL elements of a flat array
 
 
 @jit_inline
+def first_bits(count: Any) -> Any:
+    """Return a word with that many of its lowest bits set, at most all."""
+    return (_1 << _U(count)) - _1 if count < 64 else ~_0
+
+
+@jit_inline
 def nonzero_word(image: Any, i: Any, w: Any, count: Any) -> Any:
     """Return word w of which elements of a row of a flat image, ``count`` of them from i on, are not 0."""
     x, found = 64 * w, _0
@@ -101,7 +107,7 @@ def nonzero_word(image: Any, i: Any, w: Any, count: Any) -> Any:
     elif count >= 64:  # the row's last 64, of which some are in the word before
         found = _nonzero(image, i + count - 64) >> _U(x + 64 - count)
     elif i + 64 <= len(image):  # the row's, and some of the next rows'
-        found = _nonzero(image, i) & ((_1 << _U(count)) - _1)
+        found = _nonzero(image, i) & first_bits(count)
     else:
         for k in range(count):
             found |= _U(image[i + k] != 0) << _U(k)
@@ -118,7 +124,7 @@ def equal_word(image: Any, i: Any, j: Any, w: Any, count: Any) -> Any:
         if x < count:
             found = _equal(image, i + count - 64, image, j + count - 64) >> _U(x + 64 - count)
     elif max(i, j) + 64 <= len(image):
-        found = _equal(image, i, image, j) & ((_1 << _U(count)) - _1)
+        found = _equal(image, i, image, j) & first_bits(count)
     else:
         for k in range(count):
             found |= _U(image[i + k] == image[j + k]) << _U(k)

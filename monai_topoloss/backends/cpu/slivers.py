@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.graphs import Graph, add_word, as_int32, read_word, span
+from monai_topoloss.backends.cpu._numba import jit_loop, lowest_bit
+from monai_topoloss.backends.cpu.graphs import Graph, add_ends, read_word, span
+from monai_topoloss.backends.cpu.rows import first_bits
 
 _U = np.uint64
-_0, _1, _ALL = _U(0), _U(1), ~_U(0)
+_0, _1 = _U(0), _U(1)
 
 
 def find_slivers(
-    graph: Graph, right: NDArray[np.uint64], target: NDArray[Any], tolerance: int
+    graph: Graph, right: NDArray[np.uint64], ids: NDArray[Any], tolerance: int
 ) -> NDArray[np.uint64] | None:
     """Return which right affinities are of slivers, or None where there are none.
 
@@ -29,7 +30,7 @@ def find_slivers(
     Args:
         graph: that of the right affinities.
         right: bits, (edges, words).
-        target: ids of instances, (Z, Y, X).
+        ids: of instances, int32, (Z, Y, X).
         tolerance: from 1 on.
     """
     broken = np.zeros_like(graph.has_edge)
@@ -38,7 +39,7 @@ def find_slivers(
         wider = broken.copy()
         _spread(graph, right, broken, wider)
         broken = wider
-    ids = as_int32(target).reshape(-1)
+    ids = ids.reshape(-1)
     if int(ids.max(initial=0)) >= ids.size:
         ids = np.unique(ids, return_inverse=True)[1].astype(np.int32)
     core, of_object = np.zeros(ids.size, np.bool_), np.zeros(int(ids.max(initial=0)) + 1, np.bool_)
@@ -51,12 +52,6 @@ def find_slivers(
     return found
 
 
-@jit_inline
-def _first(count: Any) -> Any:
-    """Return a word with that many bits set, at most all."""
-    return (_1 << _U(count)) - _1 if count < 64 else _ALL
-
-
 @jit_loop
 def _find_broken(graph: Any, right: Any, broken: Any) -> Any:
     """Note both ends of affinities that are not right."""
@@ -64,10 +59,9 @@ def _find_broken(graph: Any, right: Any, broken: Any) -> Any:
         for e in range(len(graph.edges)):
             at = span(graph, e, row)
             for w in range((at.length + 63) >> 6):
-                wrong = ~right[e, row * graph.words + w] & _first(at.length - 64 * w)
+                wrong = ~right[e, row * graph.words + w] & first_bits(at.length - 64 * w)
                 if wrong:
-                    add_word(broken, at.row, graph.words, w, at.first, wrong)
-                    add_word(broken, at.earlier, graph.words, w, at.other, wrong)
+                    add_ends(broken, graph.words, at, w, wrong)
 
 
 @jit_loop
@@ -78,11 +72,11 @@ def _spread(graph: Any, right: Any, broken: Any, wider: Any) -> Any:
             at = span(graph, e, row)
             for w in range((at.length + 63) >> 6):
                 bits = right[e, row * graph.words + w]
-                here = bits & read_word(broken, at.row, graph.words, w, at.first)
-                there = bits & read_word(broken, at.earlier, graph.words, w, at.other)
-                if here | there:
-                    add_word(wider, at.row, graph.words, w, at.first, there)
-                    add_word(wider, at.earlier, graph.words, w, at.other, here)
+                bits &= read_word(broken, at.row, graph.words, w, at.first) | read_word(
+                    broken, at.earlier, graph.words, w, at.other
+                )
+                if bits:
+                    add_ends(wider, graph.words, at, w, bits)
 
 
 @jit_loop

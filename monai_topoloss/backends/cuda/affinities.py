@@ -38,7 +38,7 @@ def critical_affinities(input: Tensor, target: Tensor, edges: Steps, tolerance: 
     parent, remains = _join(numbers.clone(), right, edges)
     slivers = None
     if tolerance:
-        slivers = find_slivers(right, counts, keys, parent, remains, edges, tolerance)
+        slivers = _find_slivers(right, counts, keys, parent, remains, edges, tolerance)
         parent, remains = torch.where(slivers, numbers, parent), remains * ~slivers
         right &= slivers.unsqueeze(1)
     found = [_find_critical(mistakes, slivers, right, edges, parent, remains) for mistakes in (missed, invented)]
@@ -60,7 +60,7 @@ def _join(parent: Tensor, affinity: Tensor, edges: Steps) -> tuple[Tensor, Tenso
     return parent, joined
 
 
-def find_slivers(
+def _find_slivers(
     right: Tensor, inside: Tensor, keys: Tensor, parent: Tensor, remains: Tensor, edges: Steps, tolerance: int
 ) -> Tensor:
     """Return which voxels (N, Z, Y, X) are of slivers, see `monai_topoloss.backends.cpu.slivers`."""
