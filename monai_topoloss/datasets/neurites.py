@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.transforms import GaussianSmooth
-from monai.transforms.utils import distance_transform_edt
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.options import check_int
@@ -46,6 +44,10 @@ def synthetic_neurites(
         >>> image.shape, instances.dtype, int(instances.min())
         ((1, 64, 64), dtype('int32'), 1)
     """
+    # Later than the module, which the command line loads: MONAI takes seconds.
+    from monai.transforms import GaussianSmooth
+    from monai.transforms.utils import distance_transform_edt
+
     shape = check_spatial_size(spatial_size)
     if num_neurites is None:
         num_neurites = max(2, int(np.prod(shape)) // (400 if len(shape) == 2 else 4000))
