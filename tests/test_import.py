@@ -27,7 +27,8 @@ def test_public_names():
 
 
 @pytest.mark.parametrize(
-    "package", ["transforms", "losses", "metrics", "engines", "handlers", "topology", "visualize", "datasets"]
+    "package",
+    ["transforms", "losses", "metrics", "engines", "handlers", "topology", "visualize", "datasets", "chunked"],
 )
 def test_every_public_name_has_an_example(package):
     module = importlib.import_module(f"monai_topoloss.{package}")

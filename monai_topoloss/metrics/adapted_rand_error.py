@@ -10,7 +10,7 @@ from monai_topoloss.metrics._objects import compare_objects
 
 __all__ = ["AdaptedRandErrorMetric", "compute_adapted_rand_error"]
 
-_SCORES = ("error", "precision", "recall")
+SCORES = ("error", "precision", "recall")
 
 
 def compute_adapted_rand_error(
@@ -73,7 +73,7 @@ def compute_adapted_rand_error(
         I. Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for connectomics,
         Frontiers in Neuroanatomy 9, 2015.
     """
-    check_option("score", score, _SCORES)
+    check_option("score", score, SCORES)
     errors = compare_objects(
         y_pred,
         y,
@@ -103,4 +103,4 @@ class AdaptedRandErrorMetric(SegmentationMetric, function=compute_adapted_rand_e
 
     def _check(self) -> None:
         super()._check()
-        check_option("score", self.score, _SCORES)
+        check_option("score", self.score, SCORES)

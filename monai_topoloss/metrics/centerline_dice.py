@@ -12,7 +12,7 @@ from monai_topoloss.topology import skeletonize
 
 __all__ = ["CenterlineDiceMetric", "compute_centerline_dice"]
 
-_SCORES = ("cldice", "precision", "sensitivity")
+SCORES = ("cldice", "precision", "sensitivity")
 
 
 def compute_centerline_dice(
@@ -67,23 +67,31 @@ def compute_centerline_dice(
         S. Shit, J. C. Paetzold et al., clDice - a Novel Topology-Preserving Loss Function for Tubular Structure
         Segmentation, CVPR 2021.
     """
-    check_option("score", score, _SCORES)
+    check_option("score", score, SCORES)
     prediction, label, _ = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
     options: dict[str, Any] = {"method": method, "spatial_dims": prediction.ndim - 2, "backend": backend}
     precision = _share_within(skeletonize(prediction, **options), label)
     sensitivity = _share_within(skeletonize(label, **options), prediction)
-    if score == "cldice":
-        values = (2 * precision * sensitivity / (precision + sensitivity)).nan_to_num(0)  # 0 / 0: nothing in common
-    else:
-        values = precision if score == "precision" else sensitivity
+    values = combine_shares(precision, sensitivity, score)
     both_empty = ~(prediction | label).flatten(2).any(dim=2)
     return set_empty_to_nan(values.masked_fill(both_empty, 1), label, ignore_empty=ignore_empty)
 
 
 def _share_within(skeleton: Tensor, mask: Tensor) -> Tensor:
     """Share of the skeleton's voxels that are in the mask, ``(B, C)``; 0 if there are none."""
-    inside = (skeleton & mask).flatten(2).sum(dim=2).float()
-    return inside / skeleton.flatten(2).sum(dim=2).clamp(min=1)
+    return share((skeleton & mask).flatten(2).sum(dim=2), skeleton.flatten(2).sum(dim=2))
+
+
+def share(inside: Tensor, total: Tensor) -> Tensor:
+    """Divide numbers of voxels; 0 if there are none."""
+    return inside.float() / total.clamp(min=1)
+
+
+def combine_shares(precision: Tensor, sensitivity: Tensor, score: str) -> Tensor:
+    """Return one of the scores."""
+    if score == "cldice":
+        return (2 * precision * sensitivity / (precision + sensitivity)).nan_to_num(0)  # 0 / 0: nothing in common
+    return precision if score == "precision" else sensitivity
 
 
 class CenterlineDiceMetric(SegmentationMetric, function=compute_centerline_dice):
@@ -101,4 +109,4 @@ class CenterlineDiceMetric(SegmentationMetric, function=compute_centerline_dice)
 
     def _check(self) -> None:
         super()._check()
-        check_option("score", self.score, _SCORES)
+        check_option("score", self.score, SCORES)

@@ -13,7 +13,7 @@ from monai_topoloss.topology import critical_components, label_components
 
 __all__ = ["CriticalErrorMetric", "compute_critical_error"]
 
-_KINDS = ("splits", "merges", "splits_per_object", "merges_per_object", "fraction")
+KINDS = ("splits", "merges", "splits_per_object", "merges_per_object", "fraction")
 
 
 def compute_critical_error(
@@ -65,7 +65,7 @@ def compute_critical_error(
         >>> compute_critical_error(broken, line).item()
         1.0
     """
-    check_option("kind", kind, _KINDS)
+    check_option("kind", kind, KINDS)
     prediction, label, ignored = prepare(
         y_pred, y, include_background=include_background, ignore_index=ignore_index, instances=instances
     )
@@ -102,4 +102,4 @@ class CriticalErrorMetric(SegmentationMetric, function=compute_critical_error):
 
     def _check(self) -> None:
         super()._check()
-        check_option("kind", self.kind, _KINDS)
+        check_option("kind", self.kind, KINDS)

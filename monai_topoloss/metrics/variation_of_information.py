@@ -10,7 +10,7 @@ from monai_topoloss.metrics._objects import compare_objects
 
 __all__ = ["VariationOfInformationMetric", "compute_variation_of_information"]
 
-_SCORES = ("sum", "split", "merge")
+SCORES = ("sum", "split", "merge")
 
 
 def compute_variation_of_information(
@@ -74,7 +74,7 @@ def compute_variation_of_information(
     References:
         M. Meila, Comparing clusterings - an information based distance, Journal of Multivariate Analysis 98(5), 2007.
     """
-    check_option("score", score, _SCORES)
+    check_option("score", score, SCORES)
     errors = compare_objects(
         y_pred,
         y,
@@ -106,4 +106,4 @@ class VariationOfInformationMetric(SegmentationMetric, function=compute_variatio
 
     def _check(self) -> None:
         super()._check()
-        check_option("score", self.score, _SCORES)
+        check_option("score", self.score, SCORES)

@@ -18,7 +18,7 @@ PAYLOAD = 62  # voxels in a word
 INSIDE = np.uint64(0x7FFF_FFFF_FFFF_FFFE)  # bits 1 to 62
 
 _U = np.uint64
-_0, _1, _2, _6, _62, _63 = (_U(i) for i in (0, 1, 2, 6, 62, 63))
+_0, _1, _2, _6, _62, _63, _255 = (_U(i) for i in (0, 1, 2, 6, 62, 63, 255))
 
 
 class Layout(NamedTuple):
@@ -37,11 +37,28 @@ def pack(mask: NDArray[Any], border: int) -> tuple[NDArray[np.uint64], Layout]:
 
     Without a border of planes (0 instead of 1), nothing may look beyond an image's single plane.
     """
-    depth, height, width = (1,) * (3 - mask.ndim) + mask.shape
+    return _lay_out(np.packbits(mask.reshape(-1), bitorder="little"), (1,) * (3 - mask.ndim) + mask.shape, border)
+
+
+def pack_bytes(rows: NDArray[np.uint8], border: int) -> tuple[NDArray[np.uint64], Layout]:
+    """Pack rows of whole bytes, (Z, Y, bytes), of which each holds eight voxels from its lowest bit on."""
+    depth, height, size = rows.shape
+    return _lay_out(rows.reshape(-1), (depth, height, 8 * size), border)
+
+
+def unpack_bytes(words: NDArray[np.uint64], layout: Layout) -> NDArray[np.uint8]:
+    """Return rows of bytes, (Z, Y, bytes): the opposite of `pack_bytes`."""
+    rows = np.zeros((layout.depth, layout.height, layout.width // 8 + 9), np.uint8)
+    _write_bytes(words, layout, rows.reshape(-1), rows.shape[2])
+    return rows[..., : layout.width // 8]
+
+
+def _lay_out(stream: NDArray[np.uint8], shape: tuple[int, ...], border: int) -> tuple[NDArray[np.uint64], Layout]:
+    """Cut a stream of bits into the words of its rows."""
+    depth, height, width = shape
     row = -(-width // PAYLOAD)
     layout = Layout(depth, height, width, row, row * (height + 2), border)
     words = np.zeros(layout.plane * (depth + 2 * border) + 2, np.uint64)
-    stream = np.packbits(mask.reshape(-1), bitorder="little")
     whole = len(stream) // 8 * 8
     tail = _U(int.from_bytes(stream[whole:].tobytes(), "little"))
     _fill(stream[:whole].view("<u8").astype(_U, copy=False), tail, words, layout)
@@ -78,6 +95,22 @@ def _fill(stream: Any, tail: Any, words: Any, layout: Any) -> Any:
                 word = (word << _1) | before
                 if word:
                     words[start + w] = word
+
+
+@jit_loop
+def _write_bytes(words: Any, layout: Any, out: Any, size: Any) -> Any:
+    """Write the voxels of words into rows of ``size`` bytes of zeros, which have room for a word more."""
+    for z in range(layout.depth):
+        for y in range(layout.height):
+            start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
+            for w in range(layout.row):
+                payload = (words[start + w] & INSIDE) >> _1
+                if payload:
+                    k, shift = (z * layout.height + y) * size + (w * PAYLOAD >> 3), _U(w * PAYLOAD & 7)
+                    low = payload << shift
+                    for byte in range(8):
+                        out[k + byte] |= np.uint8((low >> _U(8 * byte)) & _255)
+                    out[k + 8] |= np.uint8((payload >> _1) >> (_63 - shift))
 
 
 @jit_loop

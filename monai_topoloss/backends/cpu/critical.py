@@ -20,7 +20,7 @@ from monai_topoloss.backends.cpu.runs import find_root, find_runs, join, list_me
 _NONE, _MANY = -1, -2
 _OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int32): 0x7FFF_FFFE}  # of a key, what says whose voxel it is
 # Binary masks need one labelling for both directions: what is missed and what is invented touch the same remainder.
-_FOUND, _MISSED, _INVENTED = 2, 3, 0x83
+_FOUND, MISSED, INVENTED = 2, 3, 0x83
 
 
 def critical_components(
@@ -63,13 +63,12 @@ def _of_masks(
     merges: NDArray[np.bool_],
     options: tuple[int, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    keys = np.empty(input.shape, np.uint8)
-    _write_binary_keys(input.view(np.uint8), target.view(np.uint8), keys)
+    keys = binary_keys(input, target)
     found = _mark_critical(
         keys.shape, *find_runs(keys), splits, merges, _OBJECT[keys.dtype], *options, as_released=False
     )
     kinds = keys.reshape(-1)[found]
-    return np.array([(kinds == _MISSED).sum()]), np.array([(kinds == _INVENTED).sum()])
+    return np.array([(kinds == MISSED).sum()]), np.array([(kinds == INVENTED).sum()])
 
 
 def _of_objects(
@@ -109,6 +108,13 @@ def _as_keys(ids: NDArray[Any]) -> NDArray[Any]:
     if highest >= 2**30:
         ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
     return ids.astype(np.int32) * np.int32(2)
+
+
+def binary_keys(input: NDArray[np.bool_], target: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return keys of two masks (Z, Y, X): of what is found, missed or invented."""
+    keys = np.empty(input.shape, np.uint8)
+    _write_binary_keys(input.view(np.uint8), target.view(np.uint8), keys)
+    return keys
 
 
 def _as_mask(image: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -305,6 +311,6 @@ def _mark(
                     if parent[k] == k:
                         found[count] = row * shape[2] + start[k]
                         count += 1
-                    critical = invented if key[k] == _INVENTED else missed
+                    critical = invented if key[k] == INVENTED else missed
                     critical[z, y, start[k] : end[k]] = True
     return count

@@ -22,7 +22,23 @@ _SPREAD, _SPREAD_TOO = _U(0x9E37_79B9_7F4A_7C15), _U(0xC2B2_AE3D_27D4_EB4F)
 
 def compare_partitions(input: NDArray[Any], target: NDArray[Any], *, foreground_only: bool) -> NDArray[np.floating]:
     """Return H(input | target), H(target | input), the adapted Rand error, precision and recall."""
+    return compare_pairs(*list_pairs(input, target, foreground_only=foreground_only), foreground_only=foreground_only)
+
+
+def list_pairs(
+    input: NDArray[Any], target: NDArray[Any], *, foreground_only: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """List pairs of ids as `count_pairs` does, of arrays of any shape and types."""
     inputs, targets, counts = count_pairs(*_alike(input, target), foreground_only)
+    return inputs, targets, counts
+
+
+def compare_pairs(
+    inputs: NDArray[np.int64], targets: NDArray[np.int64], counts: NDArray[np.int64], *, foreground_only: bool
+) -> NDArray[np.floating]:
+    """Return what `compare_partitions` does, given pairs of ids and how many voxels each has, in any order."""
+    order = np.lexsort((targets, inputs))  # one order of sums, so that the bits are the same in any
+    inputs, targets, counts = inputs[order], targets[order], counts[order]
     total = int(counts.sum())
     if total == 0:
         return np.array([0.0, 0, 0, 1, 1])
@@ -32,7 +48,7 @@ def compare_partitions(input: NDArray[Any], target: NDArray[Any], *, foreground_
     splits = -(shares @ np.log2(counts / true_sizes[of_target]))
     merges = -(shares @ np.log2(counts / sizes[of_input]))
     if foreground_only:  # each voxel of the input's background is a segment of its own, without a pair
-        counts[inputs == 0], sizes[of_input[inputs == 0]] = 0, 0
+        counts[inputs == 0], sizes[of_input[inputs == 0]] = 0, 0  # of a copy
     both, found, true = (_pairs_of_voxels(numbers, total) for numbers in (counts, sizes, true_sizes))
     error = 1 - 2 * both / (found + true) if found + true else 0.0
     precision, recall = both / found if found else 1.0, both / true if true else 1.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
 from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout, pack
+from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout, pack, pack_bytes, unpack_bytes
 
 _U = np.uint64
 _0, _1, _2, _61, _62 = (_U(i) for i in (0, 1, 2, 61, 62))
@@ -35,6 +35,12 @@ def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_c
         foreground = label if label.dtype.kind in "bui" else label != 0
         words, layout = _thin(foreground, method)
         _copy(flat_out, flat_label, _dilate(words, layout, radius), layout)
+
+
+def dilate_bytes(rows: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """Dilate rows of whole bytes, (Z, Y, bytes), by the ball of the L1 norm with that radius."""
+    words, layout = pack_bytes(rows, 1)
+    return unpack_bytes(_dilate(words, layout, radius), layout)
 
 
 def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:

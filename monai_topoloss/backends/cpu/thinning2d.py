@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.bits import INSIDE, Layout, delete_and_note, pack, spread
+from monai_topoloss.backends.cpu.bits import INSIDE, Layout, delete_and_note, pack, pack_bytes, spread, unpack_bytes
 from monai_topoloss.backends.cpu.zhang_rule import goes_in_first_pass, goes_in_second_pass
 
 _CHUNK = 256  # words evaluated together
@@ -70,10 +70,15 @@ def _thin(
     own: Any,
     south: Any,
     goes: Any,
+    passes: Any,
 ) -> Any:
-    """Delete pixels of the words to do, in one pass and the other, until none can go; within a pass all at once."""
-    second, idle = 0, 0
-    while idle < 2:
+    """Delete pixels of the words to do, in one pass and the other, until none can go; within a pass all at once.
+
+    If ``passes`` is not 0, that is how many there are at most.
+    """
+    second, idle, done = 0, 0, 0
+    while idle < 2 and (passes == 0 or done < passes):
+        done += 1
         count = 0
         for block in range(len(occupied)):
             rest = todo[second, block]
@@ -98,8 +103,8 @@ def _thin(
 
 
 @jit
-def _thin_packed(words: Any, row: Any) -> Any:
-    """Thin an image."""
+def _thin_packed(words: Any, row: Any, passes: Any) -> Any:
+    """Thin an image, in some passes if that is not 0."""
     occupied = np.zeros((len(words) + 63) // 64, np.uint64)
     count = 0
     for i in range(len(words)):
@@ -112,11 +117,18 @@ def _thin_packed(words: Any, row: Any) -> Any:
     changed, around = np.zeros_like(occupied), np.empty_like(occupied)
     north, own, south = np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64)
     goes = np.empty(_CHUNK, np.uint64)
-    _thin(words, _U(row), todo, occupied, changed, around, listed, found, north, own, south, goes)
+    _thin(words, _U(row), todo, occupied, changed, around, listed, found, north, own, south, goes, passes)
 
 
 def thin(image: NDArray[Any]) -> tuple[NDArray[np.uint64], Layout]:
     """Return the skeleton of an image of bool or integers, where nonzero is foreground, as words of bits."""
     words, layout = pack(image, 0)
-    _thin_packed(words, layout.row)
+    _thin_packed(words, layout.row, 0)
     return words, layout
+
+
+def thin_bytes(rows: NDArray[np.uint8], passes: int) -> NDArray[np.uint8]:
+    """Thin a part of an image, (1, Y, bytes), in an even number of passes; each looks one pixel ahead."""
+    words, layout = pack_bytes(rows, 0)
+    _thin_packed(words, layout.row, passes)
+    return unpack_bytes(words, layout)

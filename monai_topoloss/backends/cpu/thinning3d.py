@@ -21,10 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop, lowest_bit
-from monai_topoloss.backends.cpu.bits import INSIDE, Layout, delete_and_note, pack, spread
+from monai_topoloss.backends.cpu.bits import (
+    INSIDE,
+    Layout,
+    delete_and_note,
+    pack,
+    pack_bytes,
+    spread,
+    unpack_bytes,
+)
 from monai_topoloss.backends.cpu.simple_point import deletable_table, is_deletable
 
+REACH = 6 * 9  # voxels that a pass looks ahead: in each direction one for candidates, and one for each class
 _CHUNK = 512  # words of a class taken together
+_OWN_CORNER = np.zeros(0, np.int64)
 
 _U = np.uint64
 _0, _1, _2, _3, _4, _5, _6, _7, _9 = (_U(i) for i in (0, 1, 2, 3, 4, 5, 6, 7, 9))
@@ -44,7 +54,7 @@ def _survey(words: Any, layout: Any, by_parity: Any) -> Any:
 
     Returns:
         Which words are occupied, which of them are in odd planes and which in odd rows, as sets of bits; how many are
-        in each group; the group and the parity of x of the corner of the foreground's box.
+        in each group; z, y and x of the corner of the foreground's box.
     """
     occupied = np.zeros((len(words) + 63) // 64, np.uint64)
     odd = np.zeros((2, len(occupied)), np.uint64)
@@ -72,8 +82,7 @@ def _survey(words: Any, layout: Any, by_parity: Any) -> Any:
     for w in range(layout.row - 1, -1, -1):
         if columns[w]:
             corner_x = np.int64(lowest_bit(columns[w])) - 1
-    corner = (2 * (corner_z & 1) + (corner_y & 1)) if by_parity else 0
-    return occupied, odd, counts, corner, corner_x & 1
+    return occupied, odd, counts, np.array([corner_z, corner_y, corner_x])
 
 
 @jit_loop
@@ -265,11 +274,13 @@ def _thin(
     changed: Any,
     in_plane: Any,
     around: Any,
+    passes: Any,
 ) -> Any:
-    """Delete border voxels, direction after direction, until none can go."""
-    again = True
-    while again:
+    """Delete border voxels, direction after direction, until none can go, or that many times if that is not 0."""
+    again, done = True, 0
+    while again and (passes == 0 or done < passes):
         again = False
+        done += 1
         for direction in range(len(todo)):
             _list_border(fore, todo, odd, row, plane, direction, words, voxels, starts, ends)
             for group in range(4):
@@ -297,9 +308,12 @@ def _thin(
 
 
 @jit
-def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity: Any) -> Any:
-    """Thin the foreground, laid out as ``layout`` says."""
-    occupied, odd, counts, corner, corner_x = _survey(fore, layout, by_parity)
+def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity: Any, corner: Any, passes: Any) -> Any:
+    """Thin the foreground, laid out as ``layout`` says; parities count from its own corner if none is given."""
+    occupied, odd, counts, own_corner = _survey(fore, layout, by_parity)
+    if len(corner) == 0:
+        corner = own_corner
+    first = (2 * (corner[0] & 1) + (corner[1] & 1)) if by_parity else 0
     todo = np.empty((directions, len(occupied)), np.uint64)
     for direction in range(directions):
         todo[direction] = occupied
@@ -309,10 +323,10 @@ def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity:
     words, voxels = np.empty(starts[4], np.uint32), np.zeros(starts[4], np.uint64)
     chunk_words, chunk = np.empty(_CHUNK + 1, np.uint32), np.zeros(_CHUNK + 1, np.uint64)
     changed, in_plane, around = np.zeros_like(occupied), np.empty_like(occupied), np.empty_like(occupied)
-    first_x = ~_EVEN_X if corner_x else _EVEN_X
+    first_x = ~_EVEN_X if corner[2] & 1 else _EVEN_X
     _thin(
-        fore, todo, occupied, odd, corner, first_x, _U(layout.row), _U(layout.plane), table, by_parity, words, voxels,
-        starts, starts.copy(), chunk_words, chunk, changed, in_plane, around,
+        fore, todo, occupied, odd, first, first_x, _U(layout.row), _U(layout.plane), table, by_parity, words, voxels,
+        starts, starts.copy(), chunk_words, chunk, changed, in_plane, around, passes,
     )  # fmt: skip
 
 
@@ -326,5 +340,20 @@ def thin(mask: NDArray[Any], *, as_scikit_image: bool) -> tuple[NDArray[np.uint6
     # scikit-image treats a volume of one plane as an image: without the two directions across it.
     directions = 4 if mask.ndim == 2 or (as_scikit_image and mask.shape[0] == 1) else 6
     words, layout = pack(mask, 1)
-    _thin_packed(words, layout, deletable_table(), directions, not as_scikit_image)
+    _thin_packed(words, layout, deletable_table(), directions, not as_scikit_image, _OWN_CORNER, 0)
     return words, layout
+
+
+def thin_bytes(rows: NDArray[np.uint8], corner: NDArray[np.int64], ndim: int, passes: int) -> NDArray[np.uint8]:
+    """Thin a part of a volume for some passes; what is further than `REACH` a pass from its rim is as in the whole.
+
+    Args:
+        rows: the part, (Z, Y, bytes), eight voxels a byte from the lowest bit on.
+        corner: z, y and x, in this part, from which parities count: that of the box of the whole foreground.
+        ndim: 2 for the one plane of an image, which has four directions, or 3.
+        passes: how often each direction has its turn, at most.
+    """
+    words, layout = pack_bytes(rows, 1)
+    directions = 4 if ndim == 2 else 6
+    _thin_packed(words, layout, deletable_table(), directions, True, corner, passes)  # noqa: FBT003
+    return unpack_bytes(words, layout)

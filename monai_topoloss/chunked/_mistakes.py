@@ -1,0 +1,178 @@
+"""What of the mistakes in blocks splits or merges objects: functions of NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_topoloss._checks.labels import check_class_ids
+from monai_topoloss._checks.tensors import check_tensor
+from monai_topoloss._labels import has_id
+from monai_topoloss.backends.cpu.critical import INVENTED, MISSED, binary_keys
+from monai_topoloss.backends.cpu.joins import list_firsts, list_touching
+from monai_topoloss.chunked._seams import Faces, Joins, find_components, nodes_of, take_faces
+from monai_topoloss.chunked._tasks import da
+from monai_topoloss.chunked._volumes import Volume
+from monai_topoloss.chunked.components import Labelling
+from monai_topoloss.topology._items import as_ids
+
+# Ids of objects, times 2, in the type that holds them, and the bits of it that say whose voxel it is.
+_OF_OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int64): 2**63 - 2}
+
+
+class Values(NamedTuple):
+    """Which values besides 0 a block has: none, if the lowest is above the highest."""
+
+    lowest: int
+    highest: int
+
+
+class Rule(NamedTuple):
+    """What is connected with what."""
+
+    object_connectivity: int
+    mistake_connectivity: int
+    as_released: bool = False  # what remains of objects does not tell them apart
+
+    def label(self, keys: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
+        """Label mistakes and remainders; return how many there are too."""
+        if self.object_connectivity == self.mistake_connectivity:
+            return Labelling(self.object_connectivity).label(keys)
+        is_mistake = keys & 1 != 0
+        remainder = np.where(is_mistake, 0, keys)
+        if self.as_released:
+            remainder = remainder != 0
+        labels, count = Labelling(self.object_connectivity).label(remainder)
+        others, more = Labelling(self.mistake_connectivity).label(np.where(is_mistake, keys, 0))
+        return np.where(is_mistake, others + count, labels).astype(np.int32), count + more
+
+    def touch(self, keys: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+        """List pairs of a mistake's label and that of a remainder of its object."""
+        return list_touching(keys, labels, count, _OF_OBJECT[keys.dtype], self.mistake_connectivity)
+
+
+class Survey(NamedTuple):
+    """What is kept of a block, besides its faces."""
+
+    kinds: NDArray[np.int64]  # of each component, -1 for a remainder
+    touching: NDArray[np.int64]  # pairs of nodes: mistakes, and remainders of their object
+
+
+def read(name: str, volume: Volume, truth: Volume, num_classes: int | None, ignore_index: int | None) -> Volume:
+    """Return a volume with checked ids, 0 where the truth is ignored."""
+    options: dict[str, Any] = {"argument": name, "num_classes": num_classes, "ignore_index": ignore_index}
+    meta = _read(np.zeros((0, 0, 0), volume.array.dtype), np.zeros((0, 0, 0), truth.array.dtype), **options)
+    return volume._replace(array=da.map_blocks(_read, volume.array, truth.array, meta=meta, **options))
+
+
+def _read(
+    ids: NDArray[Any], target: NDArray[Any], *, argument: str, num_classes: int | None, ignore_index: int | None
+) -> NDArray[Any]:
+    tensor = check_tensor(argument, ids)
+    if ignore_index is not None:
+        tensor = tensor.masked_fill(has_id(check_tensor("target", target), ignore_index), 0)
+    check_class_ids(argument, tensor, num_classes=num_classes)
+    return as_ids(tensor).numpy()
+
+
+def list_values(ids: NDArray[Any]) -> Values:
+    """Return the lowest and the highest id besides 0."""
+    present = ids[ids != 0]
+    return Values(int(present.min()), int(present.max())) if present.size else Values(1, 0)
+
+
+def is_mask(values: Sequence[Values]) -> bool:
+    """Whether there is at most one id besides 0 in all blocks together."""
+    ids = {each for one in values if one.lowest <= one.highest for each in one}
+    return len(ids) <= 1
+
+
+def pair_keys(input: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return keys of two masks; each is its kind."""
+    keys = binary_keys(np.ascontiguousarray(input), np.ascontiguousarray(target))
+    return keys, keys
+
+
+def object_keys(
+    as_mask: bool,
+    reference: NDArray[Any],
+    other: NDArray[Any],
+    objects: NDArray[Any] | None = None,
+    *,
+    num_classes: int | None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return keys of what the other misses of the objects of a reference, and as kind the class.
+
+    Args:
+        as_mask: ids of the reference are one foreground.
+        reference: ids.
+        other: ids.
+        objects: numbers of the reference's components, to tell apart those of masks and classes.
+        num_classes: ids are classes.
+    """
+    mistakes = reference != 0
+    mistakes &= (other == 0) if num_classes is None else (other != reference)
+    ids = reference != 0 if as_mask else reference
+    if objects is not None and (as_mask or num_classes is not None):
+        ids = objects
+    small = ids.dtype == np.bool_ or int(ids.max(initial=0)) <= 63
+    keys = np.left_shift(ids, 1, dtype=np.uint8 if small else np.int64, casting="unsafe")
+    return keys | mistakes, reference if num_classes is not None else np.zeros_like(keys)
+
+
+def survey(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, *, index: int) -> tuple[int, Faces, Survey]:
+    """Label a block; return how many components there are, its faces, and what else is kept of it."""
+    keys, kinds = block
+    labels, count = rule.label(keys)
+    firsts = np.full(count, -1, np.int64)
+    list_firsts(labels.reshape(-1), firsts)
+    is_mistake = keys.reshape(-1)[firsts] & 1 != 0
+    of_components = np.where(is_mistake, kinds.reshape(-1)[firsts].astype(np.int64), -1)
+    return count, take_faces(keys, labels), Survey(of_components, nodes_of(index, rule.touch(keys, labels, count)))
+
+
+def judge(
+    counts: Sequence[int], surveys: Sequence[Survey], joins: Sequence[Joins], *, n_kinds: int
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.int64]]:
+    """Return which components are critical, for each block after a 0, and how many of each kind there are."""
+    roots = find_components(counts, joins)
+    pairs = [*(each.touching for each in surveys), *(each.touching for each in joins)]
+    touching = np.unique(roots.root[roots.places(np.concatenate([np.zeros((0, 2), np.int64), *pairs]))], axis=0)
+    touched = np.bincount(touching[:, 0], minlength=len(roots.root))
+    kinds = np.concatenate([each.kinds for each in surveys])
+    critical = (kinds >= 0) & (touched[roots.root] != 1)
+    is_root = roots.root == np.arange(len(roots.root))
+    numbers = np.bincount(kinds[critical & is_root], minlength=n_kinds)
+    return [np.append(False, each) for each in np.split(critical, roots.begins[1:-1])], numbers
+
+
+def table_of(judged: tuple[list[NDArray[np.bool_]], NDArray[np.int64]], *, block: int) -> NDArray[np.bool_]:
+    """Return which components of a block are critical."""
+    return judged[0][block]
+
+
+def number_of(judged: tuple[list[NDArray[np.bool_]], NDArray[np.int64]], *, kinds: Any) -> Any:
+    """Return how many critical components there are of some kinds."""
+    return judged[1][kinds]
+
+
+def make_rule(as_mask: bool, *, rule: Rule, num_classes: int | None) -> Rule:
+    """Return a rule that, for instances of mixed connectivity, is that of the code released with the paper."""
+    mixed = rule.object_connectivity != rule.mistake_connectivity
+    return rule._replace(as_released=mixed and num_classes is None and not as_mask)
+
+
+def mark(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, table: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the critical mistakes of a block."""
+    return table[rule.label(block[0])[0]]
+
+
+def mark_pair(
+    block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, table: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark what of two masks is missed, and what is invented, and is critical."""
+    critical = mark(block, rule, table)
+    return critical & (block[0] == MISSED), critical & (block[0] == INVENTED)

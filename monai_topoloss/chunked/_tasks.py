@@ -1,0 +1,136 @@
+"""Graphs of tasks, and the arrays that come out of them.
+
+They are written down as Dask takes them, each task a function and the keys of its arguments. Its wrapper for functions,
+`dask.delayed`, copies all the graph behind each list of arguments: the square of the number of blocks.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+try:
+    import dask as _dask
+    import dask.array as _array
+    from dask._task_spec import Task as _Task
+    from dask._task_spec import TaskRef as _TaskRef
+    from dask._task_spec import convert_legacy_graph as _convert_legacy_graph
+    from dask.base import clone_key as _clone_key
+    from dask.delayed import Delayed as _Delayed
+    from dask.highlevelgraph import HighLevelGraph as _HighLevelGraph
+except ImportError as error:
+    raise ImportError('Functions of volumes in chunks need Dask: pip install "monai-topoloss[chunked]".') from error
+
+# Dask's functions have no types.
+dask: Any = _dask
+da: Any = _array
+_clone: Any = _clone_key
+_make_delayed: Any = _Delayed
+_Graph: Any = _HighLevelGraph
+
+Key = tuple[str, int]
+Index = tuple[int, int, int]  # of a block, in z, y and x
+
+
+class Tasks:
+    """Tasks that depend on arrays, and on each other.
+
+    Once something has been made of them, there can be no more: graphs are put together by the names of their parts.
+
+    Args:
+        dependencies: what the keys of arguments belong to, besides these tasks: arrays, and other collections of Dask.
+    """
+
+    def __init__(self, *dependencies: Any) -> None:
+        self._name = f"tasks-{uuid.uuid4().hex}"
+        self._tasks: dict[Key, Any] = {}
+        self._dependencies = dependencies
+        self._graph: Any = None
+
+    def add(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Key:
+        """Add the call of a function: on keys, or lists of keys, and with options that are known."""
+        if self._graph is not None:
+            raise RuntimeError("Something has been made of these tasks: there can be no more.")
+        key = (f"{function.__name__.strip('_')}-{self._name[-8:]}", len(self._tasks))
+        self._tasks[key] = (partial(function, **options), *arguments)
+        return key
+
+    def constant(self, value: Any) -> Key:
+        """Add a task that returns a value, which may be of a kind that Dask would look into."""
+        return self.add(_constant, value=value)
+
+    def part(self, key: Key, k: Any) -> Key:
+        """Add a task that returns part of a result: so what is not needed any more can be forgotten."""
+        return self.add(_part, key, k=k)
+
+    def collection(self, key: Key) -> Any:
+        """Return what a task computes as one of Dask's collections."""
+        if self._graph is None:
+            self._graph = _Graph.from_collections(self._name, self._tasks, dependencies=self._dependencies)
+        return _make_delayed(key, self._graph, layer=self._name)
+
+    def array(self, keys: dict[Any, Key], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
+        """Return a dask array of blocks that tasks compute, or dependencies."""
+        return self._array({index: (_itself, key) for index, key in keys.items()}, chunks, dtype)
+
+    def number(self, key: Key, dtype: Any = np.int64, shape: tuple[int, ...] = ()) -> Any:
+        """Return a dask array of one block, a number or a few, that a task computes."""
+        return self._array({(0,) * len(shape): (partial(np.asarray, dtype=dtype), key)}, [(n,) for n in shape], dtype)
+
+    def _array(self, blocks: dict[Any, Any], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
+        name = f"array-{uuid.uuid4().hex}"
+        behind = [self.collection(next(iter(self._tasks)))] if self._tasks else self._dependencies
+        graph = _Graph.from_collections(
+            name, {(name, *index): each for index, each in blocks.items()}, dependencies=behind
+        )
+        return da.Array(graph, name, chunks, dtype=dtype)
+
+
+def only_key(array: Any) -> Any:
+    """Return the key of the only block of a dask array."""
+    return (array.name, *(0,) * array.ndim)
+
+
+def again(array: Any, after: Any, kept: Any = None) -> Any:
+    """Return a dask array that is computed once more, when something else has been computed.
+
+    What two tasks need is kept in memory until both have run. So an array that is needed again much later is better
+    computed again. (That is what `dask.graph_manipulation.bind` is for, which loses tasks of Dask's newer kind.)
+
+    Args:
+        array: a dask array.
+        after: one of Dask's collections: nothing of the array is computed before.
+        kept: a collection of whose tasks none is computed again.
+    """
+    seed = str(after.key)  # so that two arrays have in common what they are made of, as before
+    graph: Any = _convert_legacy_graph(dict(array.__dask_graph__()))
+    stays = set() if kept is None else set(kept.__dask_graph__())
+    names = {key: _clone(key, seed) for key in graph if key not in stays}
+    tasks = {}
+    for key, name in names.items():
+        tasks[name] = task = graph[key].substitute(names, key=name)
+        if not task.dependencies:
+            tasks[name] = _Task(name, _second, _TaskRef(after.key), task)
+    name = _clone(array.name, seed)
+    behind = [after] if kept is None else [after, kept]
+    return da.Array(_Graph.from_collections(name, tasks, dependencies=behind), name, array.chunks, dtype=array.dtype)
+
+
+def _second(first: Any, second: Any) -> Any:  # noqa: ARG001 -- it is waited for
+    return second
+
+
+def _constant(*, value: Any) -> Any:
+    return value
+
+
+def _part(result: Any, *, k: Any) -> Any:
+    return result[k]
+
+
+def _itself(value: Any) -> Any:
+    return value

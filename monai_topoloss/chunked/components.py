@@ -1,0 +1,128 @@
+"""Connected components of masks and instance maps in chunks."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_topoloss import topology
+from monai_topoloss._checks.options import check_connectivity
+from monai_topoloss.backends.cpu.joins import list_firsts
+from monai_topoloss.chunked._seams import Faces, Joins, find_components, join_blocks, take_faces
+from monai_topoloss.chunked._tasks import Index, Tasks
+from monai_topoloss.chunked._volumes import Box, Volume, as_volume
+from monai_topoloss.topology.components import Components
+
+__all__ = ["label_components"]
+
+
+def label_components(image: Any, *, connectivity: int | None = None) -> Components:
+    """Number the connected components of a mask, or of each id of an instance map, that is computed chunk by chunk.
+
+    The result is that of `monai_topoloss.topology.label_components` on the whole, whatever the chunks. Each chunk is
+    read and labelled twice, as nothing but its faces is kept.
+
+    Args:
+        image: dask array of bool or ids from 0 on, ``(*spatial)`` in 2-D or 3-D; 0 is background.
+        connectivity: in how many axes at once neighbours may differ, from 1 to the number of axes. Default: all.
+
+    Returns:
+        ``labels``, a dask array of the shape and in the chunks of ``image``: components count from 1 on in raster
+        order. It is int32, or int64 for images of 2^31 voxels or more. ``counts``: how many they are, int64 ``()``.
+
+    Raises:
+        TypeError: if ``image`` is no dask array of real numbers, or ``connectivity`` no int.
+        ValueError: if the rank is not 2-D or 3-D or ``connectivity`` is out of range; or when it is computed, if ids
+            are negative or no whole numbers.
+
+    Example:
+        >>> import dask.array as da
+        >>> image = da.from_array([[1, 1, 0, 1], [0, 2, 0, 1]], chunks=(1, 2))
+        >>> label_components(image).labels.compute()
+        array([[1, 1, 0, 2],
+               [0, 3, 0, 2]], dtype=int32)
+    """
+    volume = as_volume("image", image)
+    labels, count = label_volume(volume, check_connectivity("connectivity", connectivity, volume.ndim))
+    return Components(volume.restore(labels.array), count)
+
+
+def label_volume(volume: Volume, connectivity: int) -> tuple[Volume, Any]:
+    """Label a volume; return its labels, and a dask array of how many components there are."""
+    rule = Labelling(connectivity)
+    tasks = Tasks(volume.array)
+    found = {
+        index: tasks.add(_survey, key, box=volume.box(index), shape=volume.array.shape, rule=rule)
+        for index, key in volume.keys().items()
+    }
+    faces = {index: tasks.part(key, 1) for index, key in found.items()}
+    counts, firsts = ([tasks.part(key, k) for key in found.values()] for k in (0, 2))
+    numbered = tasks.add(_number, counts, firsts, join_blocks(tasks, volume, faces, tasks.constant(rule)))
+    numbers = {index: tasks.add(_numbers_of, numbered, block=volume.number(index)) for index in found}
+    count = tasks.part(numbered, 1)
+    after = tasks.collection(numbered)
+    again = volume.again(after)
+    dtype = np.dtype(np.int32 if volume.array.size < 2**31 else np.int64)
+    writing = Tasks(again.array, after)
+    labels = {
+        index: writing.add(_write, key, numbers[index], rule=rule, dtype=dtype) for index, key in again.keys().items()
+    }
+    labelled = writing.array(labels, volume.array.chunks, dtype)
+    return volume._replace(array=labelled, source=None, kept=after), tasks.number(count)
+
+
+class Labelling(NamedTuple):
+    """Voxels of equal ids are of one component."""
+
+    connectivity: int
+
+    def label(self, ids: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
+        """Label a block (Z, Y, X); return how many components there are too."""
+        labels, count = topology.label_components(
+            np.asarray(ids), connectivity=self.connectivity, spatial_dims=3, backend="cpu"
+        )
+        return np.asarray(labels), int(count)
+
+    def touch(self, keys: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:  # noqa: ARG002
+        """List nothing: what touches and is not one does not matter."""
+        return np.zeros((0, 2), np.int64)
+
+
+class _Survey(NamedTuple):
+    n_components: int
+    faces: Faces
+    firsts: NDArray[np.int64]  # voxels, in the raster order of the whole
+
+
+def _survey(ids: NDArray[Any], *, box: Box, shape: Index, rule: Labelling) -> _Survey:
+    """Label a block; return how many components it has, its faces, and where in the whole components begin."""
+    ids = np.ascontiguousarray(ids)
+    labels, count = rule.label(ids)
+    firsts = np.full(count, -1, np.int64)
+    list_firsts(labels.reshape(-1), firsts)
+    z, y, x = np.unravel_index(firsts, labels.shape)
+    firsts = ((z + box[0].start) * shape[1] + y + box[1].start) * shape[2] + x + box[2].start
+    return _Survey(count, take_faces(ids, labels), firsts)
+
+
+def _number(counts: list[int], firsts: list[NDArray[np.int64]], joins: list[Joins]) -> tuple[list[Any], int]:
+    """Return the number of each component, for each block after a 0; and how many there are."""
+    roots = find_components(counts, joins)
+    first = np.concatenate(firsts)
+    np.minimum.at(first, roots.root, first.copy())
+    places = np.flatnonzero(roots.root == np.arange(len(roots.root)))
+    numbers = np.zeros(len(roots.root), np.int64)
+    numbers[places[np.argsort(first[places])]] = np.arange(1, len(places) + 1)
+    numbers = numbers[roots.root]
+    return [np.append(0, each) for each in np.split(numbers, roots.begins[1:-1])], len(places)
+
+
+def _numbers_of(numbered: tuple[list[NDArray[np.int64]], int], *, block: int) -> NDArray[np.int64]:
+    return numbered[0][block]
+
+
+def _write(ids: NDArray[Any], numbers: NDArray[np.int64], *, rule: Labelling, dtype: Any) -> NDArray[Any]:
+    labels, _ = rule.label(np.ascontiguousarray(ids))
+    return numbers.astype(dtype).take(labels)

@@ -1,0 +1,391 @@
+"""Scores of segmentations in chunks: those of the metrics, of one image or volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option
+from monai_topoloss._checks.segmentations import check_ignored_value
+from monai_topoloss.backends.cpu.partitions import compare_pairs, list_pairs
+from monai_topoloss.chunked._tasks import Tasks, da, only_key
+from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
+from monai_topoloss.chunked.betti import betti_numbers, euler_number
+from monai_topoloss.chunked.components import label_volume
+from monai_topoloss.chunked.critical import critical_components
+from monai_topoloss.chunked.skeleton import skeletonize
+from monai_topoloss.metrics import adapted_rand_error as _are
+from monai_topoloss.metrics import centerline_dice as _cldice
+from monai_topoloss.metrics import critical_error as _critical
+from monai_topoloss.metrics import variation_of_information as _voi
+from monai_topoloss.metrics._base import prepare
+
+__all__ = ["adapted_rand_error", "betti_error", "centerline_dice", "critical_error", "variation_of_information"]
+
+
+def centerline_dice(
+    y_pred: Any,
+    y: Any,
+    *,
+    ignore_empty: bool = True,
+    score: str = "cldice",
+    method: str | None = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Compute the centreline Dice of masks in chunks.
+
+    The skeletons are computed at once, see `monai_topoloss.chunked.skeletonize`, and the score when it is asked for.
+
+    Args:
+        y_pred: prediction: dask array of bool, or of 0 and 1, ``(*spatial)`` in 2-D or 3-D.
+        y: label, likewise and of the same shape.
+        ignore_empty: see `monai_topoloss.metrics.compute_centerline_dice`.
+        score: see there.
+        method: thinning method, see `monai_topoloss.chunked.skeletonize`.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        What `monai_topoloss.metrics.compute_centerline_dice` returns of the whole: a dask array of float32, ``()``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no dask array.
+        ValueError: if shapes differ, the rank is not 2-D or 3-D, or values are not 0 and 1.
+
+    Example:
+        >>> import dask.array as da
+        >>> line = da.zeros((5, 9), dtype=bool, chunks=4)
+        >>> line[2] = True
+        >>> half = da.concatenate([line[:, :5], da.zeros((5, 4), dtype=bool)], axis=1)
+        >>> float(centerline_dice(half, line, score="precision"))
+        1.0
+    """
+    check_option("score", score, _cldice.SCORES)
+    pair = _read(y_pred, y, ignore_index)
+    masks = [each.array for each in pair[:2]]
+    if pair.label.ndim == 2:
+        masks = [mask[0] for mask in masks]
+    of_prediction, of_label = (skeletonize(mask, method=method) for mask in masks)
+    sums = [(of_prediction & masks[1]).sum(), of_prediction.sum(), (of_label & masks[0]).sum(), of_label.sum()]
+    return _call(_cldice_of, *sums, masks[0].any(), masks[1].any(), score=score, ignore_empty=ignore_empty)
+
+
+def _call(function: Callable[..., Tensor], *arrays: Any, **options: Any) -> Any:
+    """Return what a function of dask arrays of one block each returns, a number in float32."""
+    tasks = Tasks(*arrays)
+    return tasks.number(tasks.add(function, *map(only_key, arrays), **options), np.float32)
+
+
+def _cldice_of(*values: Any, score: str, ignore_empty: bool) -> Tensor:
+    inside, total, inside_label, total_label, some_predicted, some_true = (
+        torch.as_tensor(int(each)) for each in values
+    )
+    precision, sensitivity = _cldice.share(inside, total), _cldice.share(inside_label, total_label)
+    value = _cldice.combine_shares(precision, sensitivity, score)
+    return _or_nan(value if some_predicted or some_true else torch.ones(()), some_true, ignore_empty=ignore_empty)
+
+
+def betti_error(
+    y_pred: Any,
+    y: Any,
+    *,
+    ignore_empty: bool = False,
+    kind: str | int = "sum",
+    connectivity: int | None = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Compute the Betti error of masks in chunks.
+
+    Args:
+        y_pred: prediction: dask array of bool, or of 0 and 1, ``(*spatial)`` in 2-D or 3-D.
+        y: label, likewise and of the same shape.
+        ignore_empty: see `monai_topoloss.metrics.compute_betti_error`.
+        kind: see there.
+        connectivity: see there.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        What `monai_topoloss.metrics.compute_betti_error` returns of the whole: a dask array of float32, ``()``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no dask array.
+        ValueError: if shapes differ, the rank is not 2-D or 3-D, values are not 0 and 1, or ``kind`` or
+            ``connectivity`` is out of range.
+
+    Example:
+        >>> import dask.array as da
+        >>> line = da.zeros((5, 9), dtype=bool, chunks=4)
+        >>> line[2] = True
+        >>> broken = da.concatenate([line[:, :4], da.zeros((5, 1), dtype=bool), line[:, 5:]], axis=1)
+        >>> float(betti_error(broken, line))
+        1.0
+    """
+    check_betti_kind(kind)
+    pair = _read(y_pred, y, ignore_index)
+    check_betti_kind(kind, pair.label.ndim)
+    count = euler_number if kind == "euler" else betti_numbers
+    found, true = (
+        count(each.array if each.ndim == 3 else each.array[0], connectivity=connectivity) for each in pair[:2]
+    )
+    return _call(_betti_of, found, true, pair.label.array.any(), kind=kind, ignore_empty=ignore_empty)
+
+
+def _betti_of(
+    found: NDArray[np.int64], true: NDArray[np.int64], some_true: Any, *, kind: str | int, ignore_empty: bool
+) -> Tensor:
+    errors = np.abs(found - true)
+    return _or_nan(
+        torch.as_tensor(errors.sum() if isinstance(kind, str) else errors[kind]), some_true, ignore_empty=ignore_empty
+    )
+
+
+def variation_of_information(
+    y_pred: Any,
+    y: Any,
+    *,
+    ignore_empty: bool = True,
+    score: str = "sum",
+    instances: bool = False,
+    foreground_only: bool = False,
+    connectivity: int | None = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Compute the variation of information of segmentations in chunks, in bits.
+
+    Args:
+        y_pred: prediction: dask array of bool, or of 0 and 1, whose objects are its components; or with ``instances``
+            of ids; ``(*spatial)`` in 2-D or 3-D.
+        y: label, likewise and of the same shape.
+        ignore_empty: see `monai_topoloss.metrics.compute_variation_of_information`.
+        score: see there.
+        instances: see there.
+        foreground_only: see there.
+        connectivity: see there.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        What `monai_topoloss.metrics.compute_variation_of_information` returns of the whole: a dask array of float32,
+        ``()``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no dask array.
+        ValueError: if shapes differ, the rank is not 2-D or 3-D, masks hold other values than 0 and 1 or maps such as
+            are no ids, or ``score`` or ``connectivity`` is out of range.
+
+    Example:
+        >>> import dask.array as da
+        >>> line = da.zeros((5, 9), dtype=bool, chunks=4)
+        >>> line[2] = True
+        >>> broken = da.concatenate([line[:, :4], da.zeros((5, 1), dtype=bool), line[:, 5:]], axis=1)
+        >>> round(float(variation_of_information(broken, line, foreground_only=True)), 3)
+        1.392
+    """
+    check_option("score", score, _voi.SCORES)
+    pair = _read(y_pred, y, ignore_index, instances=instances)
+    errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
+    return _call(_voi_of, errors, pair.label.array.any(), score=score, ignore_empty=ignore_empty)
+
+
+def _voi_of(errors: NDArray[np.float64], some_true: Any, *, score: str, ignore_empty: bool) -> Tensor:
+    splits, merges = torch.as_tensor(errors).float()[:2]
+    return _or_nan(
+        {"sum": splits + merges, "split": splits, "merge": merges}[score], some_true, ignore_empty=ignore_empty
+    )
+
+
+def adapted_rand_error(
+    y_pred: Any,
+    y: Any,
+    *,
+    ignore_empty: bool = True,
+    score: str = "error",
+    instances: bool = False,
+    foreground_only: bool = True,
+    connectivity: int | None = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Compute the adapted Rand error of segmentations in chunks.
+
+    Args:
+        y_pred: see `variation_of_information`.
+        y: see there.
+        ignore_empty: see `monai_topoloss.metrics.compute_adapted_rand_error`.
+        score: see there.
+        instances: see there.
+        foreground_only: see there.
+        connectivity: see there.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        What `monai_topoloss.metrics.compute_adapted_rand_error` returns of the whole: a dask array of float32, ``()``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no dask array.
+        ValueError: see `variation_of_information`.
+
+    Example:
+        >>> import dask.array as da
+        >>> line = da.zeros((5, 9), dtype=bool, chunks=4)
+        >>> line[2] = True
+        >>> broken = da.concatenate([line[:, :4], da.zeros((5, 1), dtype=bool), line[:, 5:]], axis=1)
+        >>> float(adapted_rand_error(broken, line, score="precision"))
+        1.0
+    """
+    check_option("score", score, _are.SCORES)
+    pair = _read(y_pred, y, ignore_index, instances=instances)
+    errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
+    return _call(_are_of, errors, pair.label.array.any(), score=score, ignore_empty=ignore_empty)
+
+
+def _are_of(errors: NDArray[np.float64], some_true: Any, *, score: str, ignore_empty: bool) -> Tensor:
+    value = torch.as_tensor(errors).float()[2 + _are.SCORES.index(score)]
+    return _or_nan(value, some_true, ignore_empty=ignore_empty)
+
+
+def _compare(pair: _Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:
+    """Return what `monai_topoloss.backends.base.PartitionErrors` holds, float64 ``(5,)``."""
+    connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
+    ids = list(pair[:2])
+    if not instances:
+        ids = [label_volume(each, connectivity)[0] for each in ids]
+    volumes = ids if pair.ignored is None else [*ids, pair.ignored]
+    tasks = Tasks(*(each.array for each in volumes))
+    tables = for_each(tasks, _list_pairs, *volumes, foreground_only=foreground_only)
+    compared = tasks.add(_compare_tables, list(tables.values()), foreground_only=foreground_only)
+    return tasks.number(compared, np.float64, (5,))
+
+
+_Table = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _list_pairs(
+    prediction: NDArray[Any],
+    label: NDArray[Any],
+    ignored: NDArray[np.bool_] | None = None,
+    *,
+    foreground_only: bool,
+) -> _Table:
+    """List pairs of ids of a block, and how many voxels each has."""
+    if ignored is not None:
+        prediction, label = prediction[~ignored], label[~ignored]
+    return list_pairs(prediction, label, foreground_only=foreground_only)
+
+
+def _compare_tables(tables: Sequence[_Table], *, foreground_only: bool) -> NDArray[np.floating]:
+    """Add up the pairs of all blocks, and compare what they are pairs of."""
+    inputs, targets, counts = (np.concatenate(column) for column in zip(*tables, strict=True))
+    order = np.lexsort((targets, inputs))
+    inputs, targets, counts = inputs[order], targets[order], counts[order]
+    is_new = np.append(True, (np.diff(inputs) != 0) | (np.diff(targets) != 0))[: len(inputs)]
+    counts = np.add.reduceat(counts, np.flatnonzero(is_new)) if len(counts) else counts
+    return compare_pairs(inputs[is_new], targets[is_new], counts, foreground_only=foreground_only)
+
+
+def critical_error(
+    y_pred: Any,
+    y: Any,
+    *,
+    ignore_empty: bool = False,
+    kind: str = "splits",
+    instances: bool = False,
+    connectivity: int | None = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """Count the splits or merges of segmentations in chunks.
+
+    Args:
+        y_pred: see `variation_of_information`.
+        y: see there.
+        ignore_empty: see `monai_topoloss.metrics.compute_critical_error`.
+        kind: see there.
+        instances: see there.
+        connectivity: see there.
+        ignore_index: a value of ``y`` where nothing counts.
+
+    Returns:
+        What `monai_topoloss.metrics.compute_critical_error` returns of the whole: a dask array of float32, ``()``.
+
+    Raises:
+        TypeError: if ``y_pred`` or ``y`` is no dask array.
+        ValueError: see `variation_of_information`.
+
+    Example:
+        >>> import dask.array as da
+        >>> line = da.zeros((5, 9), dtype=bool, chunks=4)
+        >>> line[2] = True
+        >>> broken = da.concatenate([line[:, :4], da.zeros((5, 1), dtype=bool), line[:, 5:]], axis=1)
+        >>> float(critical_error(broken, line))
+        1.0
+    """
+    check_option("kind", kind, _critical.KINDS)
+    pair = _read(y_pred, y, ignore_index, instances=instances)
+    connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
+    found = critical_components(pair.prediction.array, pair.label.array, connectivity=connectivity)
+    among: Any = None
+    if kind == "fraction":
+        critical: Any = found.splits | found.merges
+        value = critical.sum()
+        among = (da.ones_like(pair.label.array, dtype=bool) if pair.ignored is None else ~pair.ignored.array).sum()
+    else:
+        value = found.n_splits if kind.startswith("splits") else found.n_merges
+        if kind.endswith("per_object"):
+            among = _count_objects(pair.label, connectivity, instances=instances)
+    arrays = [value, pair.label.array.any(), *([] if among is None else [among])]
+    return _call(_critical_of, *arrays, ignore_empty=ignore_empty)
+
+
+def _count_objects(label: Volume, connectivity: int, *, instances: bool) -> Any:
+    if not instances:
+        return label_volume(label, connectivity)[1]
+    tasks = Tasks(label.array)
+    return tasks.number(tasks.add(_count_ids, list(for_each(tasks, np.unique, label).values())))
+
+
+def _count_ids(ids: Sequence[NDArray[Any]]) -> int:
+    return int(np.count_nonzero(np.unique(np.concatenate(ids))))
+
+
+def _critical_of(value: Any, some_true: Any, among: Any = 1, *, ignore_empty: bool) -> Tensor:
+    count, number = (torch.as_tensor(int(each)) for each in (value, among))
+    return _or_nan(count.float() / number.clamp(min=1), some_true, ignore_empty=ignore_empty)
+
+
+def _or_nan(value: Tensor, some_true: Any, *, ignore_empty: bool) -> Tensor:
+    """Return float32: NaN if the label is empty, and that counts for nothing."""
+    return torch.full((), torch.nan) if ignore_empty and not some_true else value.float()
+
+
+class _Pair(NamedTuple):
+    """Prediction and label: bool, or ids of objects. Both are 0 where voxels are ignored."""
+
+    prediction: Volume
+    label: Volume
+    ignored: Volume | None  # bool
+
+
+def _read(y_pred: Any, y: Any, ignore_index: int | None, *, instances: bool | None = None) -> _Pair:
+    """Check prediction and label, as `monai_topoloss.metrics` do."""
+    check_ignored_value(ignore_index, instances=bool(instances))
+    prediction = as_volume("y_pred", y_pred)
+    label = as_volume("y", y, shape_of=("y_pred", y_pred))
+
+    def part(which: int) -> Volume:
+        options: dict[str, Any] = {"which": which, "ignore_index": ignore_index, "instances": instances}
+        empty = [np.zeros((0, 0, 0), each.array.dtype) for each in (prediction, label)]
+        array = da.map_blocks(_part, prediction.array, label.array, meta=_part(*empty, **options), **options)
+        return label._replace(array=array)
+
+    return _Pair(part(0), part(1), None if ignore_index is None else part(2))
+
+
+def _part(
+    y_pred: NDArray[Any], y: NDArray[Any], *, which: int, ignore_index: int | None, instances: bool | None
+) -> NDArray[Any]:
+    pair = prepare(
+        y_pred[None, None], y[None, None], include_background=True, ignore_index=ignore_index, instances=instances
+    )
+    return cast(Tensor, pair[which])[0, 0].numpy()

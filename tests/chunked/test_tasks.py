@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from monai_topoloss import chunked
+from monai_topoloss.chunked._tasks import Tasks, again
+
+pytestmark = pytest.mark.usefixtures("synchronous")
+
+
+def counted(shape, chunks, reads):
+    """An array of zeros that notes in a list which chunks are read."""
+
+    def read(block, block_info=None):
+        reads.append(block_info[0]["chunk-location"])
+        return block
+
+    return da.zeros(shape, chunks=chunks).map_blocks(read, dtype=float, meta=np.zeros((0,) * len(shape)))
+
+
+def test_again_waits_and_computes_once_more():
+    order = []
+    first = counted((4,), 2, order)
+    tasks = Tasks()
+    done = tasks.collection(tasks.add(order.append, tasks.constant("done")))
+    later = again(first, done)
+    assert later.compute().tolist() == [0] * 4
+    assert order[0] == "done"
+    assert sorted(order[1:]) == [(0,), (1,)]
+    order.clear()
+    (later + first).compute()
+    assert sorted(map(str, order)) == sorted(map(str, ["done", (0,), (1,), (0,), (1,)]))
+
+
+def test_again_does_not_repeat_what_is_kept():
+    order = []
+    tasks = Tasks()
+    value = tasks.add(_noted, tasks.constant(order))
+    kept = tasks.collection(value)
+    use = Tasks(kept)
+    array = use.number(use.add(_itself, value), np.int64)
+    assert int(again(array, kept, kept) + array) == 2
+    assert order == ["once"]
+
+
+def _noted(order):
+    order.append("once")
+    return 1
+
+
+def _itself(value):
+    return value
+
+
+def test_no_more_tasks_once_something_was_made():
+    tasks = Tasks()
+    tasks.collection(tasks.constant(1))
+    with pytest.raises(RuntimeError, match="there can be no more"):
+        tasks.constant(2)
+
+
+def test_how_often_chunks_are_read():
+    """Twice where masks come out, once where numbers do, and not at all before something is computed."""
+    for function, times in (
+        (lambda x: chunked.label_components(x).labels, 2),
+        (lambda x: chunked.label_components(x).counts, 1),
+        (lambda x: chunked.critical_components(x != 0, x != 0).splits, 2),
+        (chunked.betti_numbers, 1),
+        (chunked.euler_number, 1),
+    ):
+        reads = []
+        result = function(counted((4, 4, 4), 2, reads))
+        assert not reads
+        result.compute()
+        assert len(reads) == 8 * times
