@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
-from monai_topoloss.backends.cpu.critical import INVENTED, MISSED, binary_keys
-from monai_topoloss.backends.cpu.joins import list_firsts, list_touching
+from monai_topoloss.backends.cpu.critical import binary_keys
+from monai_topoloss.backends.cpu.mistakes import Mistakes, find_mistakes, label, label_face, list_firsts
+from monai_topoloss.backends.cpu.mistakes import mark as mark_critical
 from monai_topoloss.chunked._seams import Faces, Joins, find_components, nodes_of, take_faces
 from monai_topoloss.chunked._tasks import da
 from monai_topoloss.chunked._volumes import Volume
-from monai_topoloss.chunked.components import Labelling
 from monai_topoloss.topology._items import as_ids
-
-# Ids of objects, times 2, in the type that holds them, and the bits of it that say whose voxel it is.
-_OF_OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int64): 2**63 - 2}
 
 
 class Values(NamedTuple):
@@ -37,21 +34,14 @@ class Rule(NamedTuple):
     mistake_connectivity: int
     as_released: bool = False  # what remains of objects does not tell them apart
 
-    def label(self, keys: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
-        """Label mistakes and remainders; return how many there are too."""
-        if self.object_connectivity == self.mistake_connectivity:
-            return Labelling(self.object_connectivity).label(keys)
-        is_mistake = keys & 1 != 0
-        remainder = np.where(is_mistake, 0, keys)
-        if self.as_released:
-            remainder = remainder != 0
-        labels, count = Labelling(self.object_connectivity).label(remainder)
-        others, more = Labelling(self.mistake_connectivity).label(np.where(is_mistake, keys, 0))
-        return np.where(is_mistake, others + count, labels).astype(np.int32), count + more
+    def find(self, keys: NDArray[Any]) -> Mistakes:
+        """Find mistakes and remainders."""
+        return find_mistakes(keys, self.object_connectivity, self.mistake_connectivity, as_released=self.as_released)
 
-    def touch(self, keys: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-        """List pairs of a mistake's label and that of a remainder of its object."""
-        return list_touching(keys, labels, count, _OF_OBJECT[keys.dtype], self.mistake_connectivity)
+    def join(self, keys: NDArray[Any]) -> tuple[NDArray[np.int32], int, NDArray[np.int64]]:
+        """Label them; return how many there are, and pairs of a mistake and a remainder of its object, too."""
+        found = self.find(keys)
+        return label(found), found.n_components, found.touching
 
 
 class Survey(NamedTuple):
@@ -126,18 +116,19 @@ def object_keys(
 def survey(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, *, index: int) -> tuple[int, Faces, Survey]:
     """Label a block; return how many components there are, its faces, and what else is kept of it."""
     keys, kinds = block
-    labels, count = rule.label(keys)
-    firsts = np.full(count, -1, np.int64)
-    list_firsts(labels.reshape(-1), firsts)
+    found = rule.find(keys)
+    firsts = list_firsts(found)
     is_mistake = keys.reshape(-1)[firsts] & 1 != 0
     of_components = np.where(is_mistake, kinds.reshape(-1)[firsts].astype(np.int64), -1)
-    return count, take_faces(keys, labels), Survey(of_components, nodes_of(index, rule.touch(keys, labels, count)))
+    faces = take_faces(keys)
+    faces = faces._replace(labels={side: label_face(found, *side) for side in faces.keys})
+    return found.n_components, faces, Survey(of_components, nodes_of(index, found.touching))
 
 
 def judge(
     counts: Sequence[int], surveys: Sequence[Survey], joins: Sequence[Joins], *, n_kinds: int
 ) -> tuple[list[NDArray[np.bool_]], NDArray[np.int64]]:
-    """Return which components are critical, for each block after a 0, and how many of each kind there are."""
+    """Return which components are critical, for each block, and how many of each kind there are."""
     roots = find_components(counts, joins)
     pairs = [*(each.touching for each in surveys), *(each.touching for each in joins)]
     touching = np.unique(roots.root[roots.places(np.concatenate([np.zeros((0, 2), np.int64), *pairs]))], axis=0)
@@ -146,7 +137,7 @@ def judge(
     critical = (kinds >= 0) & (touched[roots.root] != 1)
     is_root = roots.root == np.arange(len(roots.root))
     numbers = np.bincount(kinds[critical & is_root], minlength=n_kinds)
-    return [np.append(False, each) for each in np.split(critical, roots.begins[1:-1])], numbers
+    return np.split(critical, roots.begins[1:-1]), numbers
 
 
 def table_of(judged: tuple[list[NDArray[np.bool_]], NDArray[np.int64]], *, block: int) -> NDArray[np.bool_]:
@@ -165,14 +156,11 @@ def make_rule(as_mask: bool, *, rule: Rule, num_classes: int | None) -> Rule:
     return rule._replace(as_released=mixed and num_classes is None and not as_mask)
 
 
-def mark(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, table: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the critical mistakes of a block."""
-    return table[rule.label(block[0])[0]]
-
-
-def mark_pair(
-    block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, table: NDArray[np.bool_]
+def mark(
+    block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, is_critical: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Mark what of two masks is missed, and what is invented, and is critical."""
-    critical = mark(block, rule, table)
-    return critical & (block[0] == MISSED), critical & (block[0] == INVENTED)
+    """Mark the critical mistakes of a block: what is missed, and in keys of two masks, what is invented."""
+    keys = block[0]
+    missed, invented = np.zeros(keys.shape, np.bool_), np.zeros(keys.shape, np.bool_)
+    mark_critical(rule.find(keys), is_critical, missed, invented)
+    return missed, invented

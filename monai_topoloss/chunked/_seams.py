@@ -29,12 +29,12 @@ _BITS = 32  # of a node's number are for its label, the others for its block
 class Rule(Protocol):
     """Which voxels are of one component."""
 
-    def label(self, keys: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
-        """Label a block (Z, Y, X) from 1 on; return how many components there are too."""
-        ...
+    def join(self, keys: NDArray[Any]) -> tuple[NDArray[np.int32], int, NDArray[np.int64]]:
+        """Label a block (Z, Y, X) from 1 on.
 
-    def touch(self, keys: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-        """List pairs of labels, (K, 2), of components that are not one, but matter to each other."""
+        Returns:
+            The labels, how many they are, and pairs of labels, (K, 2), of what is not one, but matters to each other.
+        """
         ...
 
 
@@ -56,7 +56,7 @@ def take_faces(keys: NDArray[Any], labels: NDArray[np.int32] | None = None) -> F
     """Copy the faces of a block."""
     sides = [(axis, side) for axis in AXES for side in (0, -1) if keys.shape[axis]]
     keys_of, labels_of = (
-        {} if array is None else {side: np.ascontiguousarray(array.take(side[1], side[0])) for side in sides}
+        {} if array is None else {side: np.ascontiguousarray(np.moveaxis(array, side[0], 0)[side[1]]) for side in sides}
         for array in (keys, labels)
     )
     return Faces(keys_of, labels_of)
@@ -89,7 +89,7 @@ def _join(faces: list[Faces], rule: Rule, *, steps: list[Index], blocks: list[in
     """Join what meets behind a block, along each axis and diagonal."""
     joined, touching = [np.zeros((0, 2), np.int64)], [np.zeros((0, 2), np.int64)]
     for _, keys, nodes in seams_at(steps, blocks, faces):
-        labels, count = rule.label(keys)
+        labels, count, pairs = rule.join(keys)
         if count:
             # Each pair of a label here and a node, once.
             ours, theirs, _ = count_pairs(labels.reshape(-1).astype(np.int64), nodes().reshape(-1), True)  # noqa: FBT003
@@ -98,7 +98,7 @@ def _join(faces: list[Faces], rule: Rule, *, steps: list[Index], blocks: list[in
             alike = ours[1:] == ours[:-1]
             joined.append(np.stack([theirs[:-1][alike], theirs[1:][alike]], axis=1))
             first = theirs[np.append(True, ~alike)]
-            touching.append(first[rule.touch(keys, labels, count) - 1])
+            touching.append(first[pairs - 1])
     return Joins(np.concatenate(joined), np.concatenate(touching))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from monai_topoloss.chunked._seams import (
 )
 from monai_topoloss.chunked._tasks import Index, Key, Tasks, da
 from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
-from monai_topoloss.chunked.components import Labelling
+from monai_topoloss.chunked.components import Labelling, label_faces
 
 __all__ = ["betti_numbers", "euler_number"]
 
@@ -51,14 +51,22 @@ def betti_numbers(mask: Any, *, connectivity: int | None = None) -> Any:
         array([1, 1])
     """
     volume, connectivity = _prepare(mask, connectivity)
+    foreground = Labelling(connectivity)
+    background = Labelling(3 if connectivity == 1 else 1) if volume.ndim == 3 else None
     tasks = Tasks(volume.array)
-    n_components, faces = _count(tasks, volume, Labelling(connectivity), _FOREGROUND)
-    euler = _add_up_euler(tasks, volume, faces, connectivity)
-    if volume.ndim == 3:
-        n_cavities, _ = _count(tasks, volume, Labelling(3 if connectivity == 1 else 1), _BACKGROUND)
-        numbers = tasks.add(_numbers_of_volume, n_components, n_cavities, euler)
-    else:
+    found = {}
+    for index, key in volume.keys().items():
+        outer = [(axis, end) for axis in range(3) for end in (0, -1) if _is_last(volume, index, axis, end)]
+        options = {"foreground": foreground, "background": background, "block": volume.number(index), "outer": outer}
+        found[index] = tasks.add(_survey, key, **options)
+    faces = {index: tasks.part(key, 1) for index, key in found.items()}
+    n_components = _count(tasks, volume, found, 0, foreground)
+    own = [tasks.part(key, 3) for key in found.values()]
+    euler = tasks.add(sum, [*own, *visit(tasks, volume, faces, _euler_of_seams, connectivity=connectivity)])
+    if background is None:
         numbers = tasks.add(_numbers_of_image, n_components, euler)
+    else:
+        numbers = tasks.add(_numbers_of_volume, n_components, _count(tasks, volume, found, 4, background), euler)
     return tasks.number(numbers, shape=(volume.ndim,))
 
 
@@ -84,7 +92,9 @@ def euler_number(mask: Any, *, connectivity: int | None = None) -> Any:
     volume, connectivity = _prepare(mask, connectivity)
     tasks = Tasks(volume.array)
     faces = for_each(tasks, take_faces, volume)
-    return tasks.number(_add_up_euler(tasks, volume, faces, connectivity))
+    own = for_each(tasks, _euler, volume, connectivity=connectivity)
+    seams = visit(tasks, volume, faces, _euler_of_seams, connectivity=connectivity)
+    return tasks.number(tasks.add(sum, [*own.values(), *seams]))
 
 
 def _prepare(mask: Any, connectivity: int | None) -> tuple[Volume, int]:
@@ -96,47 +106,61 @@ def _prepare(mask: Any, connectivity: int | None) -> tuple[Volume, int]:
 
 def read_mask(name: str, volume: Volume) -> Volume:
     """Return a volume as bool."""
+    if volume.array.dtype == np.bool_:
+        return volume
     return volume._replace(array=da.map_blocks(_as_bool, volume.array, argument=name, meta=np.empty((0, 0, 0), bool)))
 
 
 def _as_bool(block: NDArray[Any], *, argument: str) -> NDArray[np.bool_]:
-    tensor = check_mask(argument, block)
-    check_finite(argument, tensor)
-    return (tensor != 0).numpy()
-
-
-_FOREGROUND, _BACKGROUND = True, False
-
-
-def _count(tasks: Tasks, volume: Volume, rule: Labelling, side: bool) -> tuple[Key, dict[Index, Key]]:
-    """Count the components of the foreground, or those of the background that do not reach the border; return faces."""
-    found = {}
-    for index, key in volume.keys().items():
-        outer = [(axis, end) for axis in range(3) for end in (0, -1) if _is_last(volume, index, axis, end)]
-        options = {"block": volume.number(index), "outer": () if side == _FOREGROUND else outer}
-        found[index] = tasks.add(_survey, key, rule=rule, side=side, **options)
-    faces = {index: tasks.part(key, 1) for index, key in found.items()}
-    counts, outside = ([tasks.part(key, k) for key in found.values()] for k in (0, 2))
-    return tasks.add(_count_roots, counts, outside, join_blocks(tasks, volume, faces, tasks.constant(rule))), faces
+    check_finite(argument, check_mask(argument, block))
+    is_foreground: NDArray[np.bool_] = block != 0
+    return is_foreground
 
 
 def _is_last(volume: Volume, index: Index, axis: int, end: int) -> bool:
     return index[axis] == (0 if end == 0 else volume.grid[axis] - 1)
 
 
+class _Survey(NamedTuple):
+    """What is kept of a block. Each side has the number of its components, faces, and nodes that do not count."""
+
+    n_components: int
+    faces: Faces
+    nodes: NDArray[np.int64]
+    euler: int
+    n_of_background: int = 0
+    faces_of_background: Faces | None = None
+    nodes_outside: NDArray[np.int64] | None = None  # of the background, at the border of the whole
+
+
 def _survey(
-    mask: NDArray[np.bool_], *, rule: Labelling, block: int, side: bool, outer: Sequence[tuple[int, int]]
-) -> tuple[int, Faces, NDArray[np.int64]]:
-    """Label a block; return how many components there are, its faces, and nodes of those at the border of the whole."""
-    part = np.ascontiguousarray(mask if side == _FOREGROUND else ~mask)
-    labels, count = rule.label(part)
-    faces = take_faces(part, labels)
-    at_border = np.unique(
-        np.concatenate(
-            [np.zeros(0, np.int32), *(faces.labels[face].reshape(-1) for face in outer if face in faces.labels)]
-        )
-    )
-    return count, faces, nodes_of(block, at_border[at_border != 0])
+    mask: NDArray[np.bool_],
+    *,
+    foreground: Labelling,
+    background: Labelling | None,
+    block: int,
+    outer: Sequence[tuple[int, int]],
+) -> _Survey:
+    mask = np.ascontiguousarray(mask)
+    pieces = foreground.find(mask)
+    euler = betti.euler_number(mask, foreground.connectivity)
+    survey = _Survey(pieces.n_components, label_faces(mask, pieces), np.zeros(0, np.int64), euler)
+    if background is None:
+        return survey
+    others = ~mask
+    pieces = background.find(others)
+    faces = label_faces(others, pieces)
+    at_border = [np.unique(faces.labels[face]) for face in outer if face in faces.labels]
+    outside = np.unique(np.concatenate([np.zeros(0, np.int32), *at_border]))
+    outside = nodes_of(block, outside[outside != 0])
+    return survey._replace(n_of_background=pieces.n_components, faces_of_background=faces, nodes_outside=outside)
+
+
+def _count(tasks: Tasks, volume: Volume, found: dict[Index, Key], side: int, rule: Labelling) -> Key:
+    """Add the task to count components, given surveys and where in them those of a side begin."""
+    counts, nodes = ([tasks.part(key, k) for key in found.values()] for k in (side, side + 2))
+    faces = {index: tasks.part(key, side + 1) for index, key in found.items()}
+    return tasks.add(_count_roots, counts, nodes, join_blocks(tasks, volume, faces, tasks.constant(rule)))
 
 
 def _count_roots(counts: list[int], outside: list[NDArray[np.int64]], joins: list[Joins]) -> int:
@@ -153,12 +177,6 @@ def _numbers_of_image(n_components: int, euler: int) -> list[int]:
 
 def _numbers_of_volume(n_components: int, n_cavities: int, euler: int) -> list[int]:
     return [n_components, n_components + n_cavities - euler, n_cavities]
-
-
-def _add_up_euler(tasks: Tasks, volume: Volume, faces: dict[Index, Key], connectivity: int) -> Key:
-    """Add up the numbers of blocks and what seams between them change."""
-    own = for_each(tasks, _euler, volume, connectivity=connectivity)
-    return tasks.add(sum, [*own.values(), *visit(tasks, volume, faces, _euler_of_seams, connectivity=connectivity)])
 
 
 def _euler(mask: NDArray[np.bool_], *, connectivity: int) -> int:

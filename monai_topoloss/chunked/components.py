@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss import topology
+from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_connectivity
-from monai_topoloss.backends.cpu.joins import list_firsts
+from monai_topoloss._checks.tensors import IDS, check_tensor
+from monai_topoloss.backends.cpu.components import Pieces, find_pieces, list_firsts, write, write_face
+from monai_topoloss.backends.cpu.joins import look_up
 from monai_topoloss.chunked._seams import Faces, Joins, find_components, join_blocks, take_faces
 from monai_topoloss.chunked._tasks import Index, Tasks
 from monai_topoloss.chunked._volumes import Box, Volume, as_volume
+from monai_topoloss.topology._items import as_ids
 from monai_topoloss.topology.components import Components
 
 __all__ = ["label_components"]
@@ -78,16 +81,24 @@ class Labelling(NamedTuple):
 
     connectivity: int
 
-    def label(self, ids: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
-        """Label a block (Z, Y, X); return how many components there are too."""
-        labels, count = topology.label_components(
-            np.asarray(ids), connectivity=self.connectivity, spatial_dims=3, backend="cpu"
-        )
-        return np.asarray(labels), int(count)
+    def find(self, ids: NDArray[Any]) -> Pieces:
+        """Check the ids of a block (Z, Y, X), and find its components."""
+        tensor = check_tensor("image", ids, keep=IDS)
+        highest = check_class_ids("image", tensor)
+        return find_pieces(np.ascontiguousarray(as_ids(tensor).numpy()), self.connectivity, highest)
 
-    def touch(self, keys: NDArray[Any], labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:  # noqa: ARG002
-        """List nothing: what touches and is not one does not matter."""
-        return np.zeros((0, 2), np.int64)
+    def join(self, ids: NDArray[Any]) -> tuple[NDArray[np.int32], int, NDArray[np.int64]]:
+        """Label a block; return how many components there are too, and no pairs of them that matter to each other."""
+        pieces = self.find(ids)
+        labels = np.zeros(ids.shape, np.int32)
+        write(pieces, pieces.number, labels)
+        return labels, pieces.n_components, np.zeros((0, 2), np.int64)
+
+
+def label_faces(ids: NDArray[Any], pieces: Pieces) -> Faces:
+    """Return the faces of a block, without labelling the rest of it."""
+    faces = take_faces(ids)
+    return faces._replace(labels={side: write_face(pieces, *side) for side in faces.keys})
 
 
 class _Survey(NamedTuple):
@@ -98,13 +109,10 @@ class _Survey(NamedTuple):
 
 def _survey(ids: NDArray[Any], *, box: Box, shape: Index, rule: Labelling) -> _Survey:
     """Label a block; return how many components it has, its faces, and where in the whole components begin."""
-    ids = np.ascontiguousarray(ids)
-    labels, count = rule.label(ids)
-    firsts = np.full(count, -1, np.int64)
-    list_firsts(labels.reshape(-1), firsts)
-    z, y, x = np.unravel_index(firsts, labels.shape)
+    pieces = rule.find(ids)
+    z, y, x = np.unravel_index(list_firsts(pieces), ids.shape)
     firsts = ((z + box[0].start) * shape[1] + y + box[1].start) * shape[2] + x + box[2].start
-    return _Survey(count, take_faces(ids, labels), firsts)
+    return _Survey(pieces.n_components, label_faces(ids, pieces), firsts)
 
 
 def _number(counts: list[int], firsts: list[NDArray[np.int64]], joins: list[Joins]) -> tuple[list[Any], int]:
@@ -124,5 +132,11 @@ def _numbers_of(numbered: tuple[list[NDArray[np.int64]], int], *, block: int) ->
 
 
 def _write(ids: NDArray[Any], numbers: NDArray[np.int64], *, rule: Labelling, dtype: Any) -> NDArray[Any]:
-    labels, _ = rule.label(np.ascontiguousarray(ids))
-    return numbers.astype(dtype).take(labels)
+    """Write the numbers that the components of a block have in the whole."""
+    pieces = rule.find(ids)
+    labels = np.zeros(ids.shape, np.int32)
+    if dtype == np.int32:
+        write(pieces, numbers.astype(np.int32)[pieces.number], labels)
+        return labels
+    write(pieces, pieces.number, labels)
+    return look_up(numbers, labels)

@@ -94,7 +94,7 @@ def _of_masks(image: Volume, truth: Volume, rule: Rule) -> CriticalComponentsRes
     image_again, truth_again = image.again(after), truth.again(after)
     writing = Tasks(image_again.array, truth_again.array, after)
     keys = for_each(writing, _mistakes.pair_keys, image_again, truth_again)
-    marked = {index: writing.add(_mistakes.mark_pair, key, by_rule, tables[index]) for index, key in keys.items()}
+    marked = {index: writing.add(_mistakes.mark, key, by_rule, tables[index]) for index, key in keys.items()}
     each = [{index: writing.part(key, k) for index, key in marked.items()} for k in (0, 1)]
     splits, merges = (image.restore(writing.array(masks, image.array.chunks, np.bool_)) for masks in each)
     return CriticalComponentsResult(splits, merges, tasks.number(n_splits), tasks.number(n_merges))
@@ -123,7 +123,9 @@ def _of_objects(reference: Volume, other: Volume, num_classes: int | None, rule:
     volumes = [each.again(after) for each in volumes]
     writing = Tasks(*(each.array for each in volumes), after)
     keys = _object_keys(writing, volumes, as_mask, num_classes)
-    marked = {index: writing.add(_mistakes.mark, key, by_rule, tables[index]) for index, key in keys.items()}
+    marked = {
+        index: writing.part(writing.add(_mistakes.mark, key, by_rule, tables[index]), 0) for index, key in keys.items()
+    }
     critical = reference.restore(writing.array(marked, reference.array.chunks, np.bool_))
     return critical, tasks.number(count, shape=() if num_classes is None else (num_classes - 1,))
 

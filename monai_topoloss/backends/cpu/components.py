@@ -8,7 +8,7 @@ mispredicted once or twice a word and not at each run.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +23,41 @@ _BLOCK = 65536  # voxels whose runs there has to be room for, and
 _MARGIN = 4  # more
 
 
+class Pieces(NamedTuple):
+    """Runs of an image, and which component each is of."""
+
+    words: NDArray[np.uint64]  # of each row, see `_join_rows`
+    number: NDArray[np.int32]  # of each run, from 1 on in raster order
+    n_components: int
+    shape: tuple[int, int, int]
+
+
 def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: int, highest: int | None = None) -> int:
     """Number the components of equal ids from 1 on, in raster order, into zeros; return how many they are.
 
     Args:
-        ids: bool or integers, (Z, Y, X), contiguous; 0 is background.
+        ids: see `find_pieces`.
         out: int32 of the same shape, contiguous, zeros.
+        connectivity: see `find_pieces`.
+        highest: see `find_pieces`.
+    """
+    pieces = find_pieces(ids, connectivity, highest)
+    write(pieces, pieces.number, out)
+    return pieces.n_components
+
+
+def find_pieces(ids: NDArray[Any], connectivity: int, highest: int | None = None) -> Pieces:
+    """Join the runs of equal ids.
+
+    Args:
+        ids: bool or integers, (Z, Y, X), contiguous; 0 is background.
         connectivity: 1 to 3; the connectivity of an image is that of a volume of one plane.
         highest: no id is above, if that is known.
     """
-    image, numbers = as_bits(ids), out.reshape(-1)
+    image = as_bits(ids)
     depth, height, width = ids.shape
     n_rows = depth * height
-    step = 1 + _BLOCK // width
+    step = 1 + _BLOCK // max(width, 1)
     is_copied = image.itemsize > 2 and highest is not None and highest < 2**16
     rows, kept = image, n_rows
     if is_copied:  # comparing words of uint16 takes a fifth of the time, and those of two planes stay in the cache
@@ -53,9 +75,34 @@ def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: in
         if is_copied:
             _copy_rows(image, rows, kept, begin, end, width)
         runs = _join_rows(rows, kept, begin, end, height, width, connectivity, words, parent, scratch, runs)
-    count = _number(parent, runs)
-    _write(words, parent, width, numbers)
-    return int(count)
+    count = int(_number(parent, runs))
+    return Pieces(words, parent[:runs], count, (depth, height, width))
+
+
+def write(pieces: Pieces, number: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    """Write a number of each run into zeros, int32 (Z, Y, X), contiguous."""
+    _write(pieces.words, number, pieces.shape[2], out.reshape(-1))
+
+
+def write_face(pieces: Pieces, axis: int, index: int) -> NDArray[np.int32]:
+    """Return the numbers of the first or the last plane along an axis: index 0 or -1."""
+    depth, height, width = pieces.shape
+    rows = pieces.words.reshape(depth, height, 3 * ((width + 63) >> 6))
+    if axis == 2:
+        face = np.zeros((depth, height), np.int32)
+        _write_column(pieces.words, pieces.number, width, 0 if index == 0 else width - 1, face.reshape(-1))
+        return face
+    some = np.ascontiguousarray(rows[index] if axis == 0 else rows[:, index])
+    face = np.zeros((len(some), width), np.int32)
+    _write(some.reshape(-1), pieces.number, width, face.reshape(-1))
+    return face
+
+
+def list_firsts(pieces: Pieces) -> NDArray[np.int64]:
+    """Return the first voxel of each component, in raster order."""
+    firsts = np.empty(pieces.n_components, np.int64)
+    _list_firsts(pieces.words, pieces.number, pieces.shape[2], firsts)
+    return firsts
 
 
 @jit_loop
@@ -231,6 +278,39 @@ def _number(parent: Any, runs: Any) -> Any:
         else:
             parent[k] = parent[parent[k]]
     return count
+
+
+@jit_loop
+def _list_firsts(words: Any, number: Any, width: Any, firsts: Any) -> Any:
+    """List where components begin; they are numbered in that order."""
+    size, found = (width + 63) >> 6, 0
+    for k in range(len(words) // 3):
+        starts, run = words[3 * k], np.int64(words[3 * k + 2])
+        while starts:
+            if number[run] > found:
+                firsts[found] = k // size * width + 64 * (k % size) + np.int64(lowest_bit(starts))
+                found += 1
+            starts &= starts - _1
+            run += 1
+
+
+@jit_loop
+def _write_column(words: Any, number: Any, width: Any, x: Any, out: Any) -> Any:
+    """Write the number at voxel x of each row."""
+    size = (width + 63) >> 6
+    for row in range(len(out)):
+        w, before = x >> 6, ~_0 >> (_63 - _U(x & 63))  # up to x
+        k = 3 * (row * size + w)
+        changes = words[k + 1] & before
+        while changes == _0:  # the first word has one at its begin
+            k, before = k - 3, ~_0
+            changes = words[k + 1]
+        while changes & (changes - _1):
+            changes &= changes - _1
+        starts = words[k]
+        if starts & changes:
+            run = np.int64(words[k + 2] + count_bits(starts & ((changes << _1) - _1))) - 1
+            out[row] = number[run]
 
 
 @jit_loop

@@ -158,8 +158,8 @@ def _mark_critical(
     rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
     touching = np.empty((len(start), 2), np.int32)  # enough unless nearly all is wrong
     if as_released:
-        _join_neighbours_in_rows(first, start, end, key, parent)
-    count = _join(
+        join_neighbours_in_rows(first, start, end, key, parent)
+    count = join_rows(
         shape, first, start, end, key, of_object, object_connectivity, mistake_connectivity, as_released, parent,
         rows, pairs, touching,
     )  # fmt: skip
@@ -174,7 +174,7 @@ def _mark_critical(
 
 
 @jit_loop
-def _join_neighbours_in_rows(first: Any, start: Any, end: Any, key: Any, parent: Any) -> Any:
+def join_neighbours_in_rows(first: Any, start: Any, end: Any, key: Any, parent: Any) -> Any:
     """Join the remainders of different objects where they touch within a row."""
     for row in range(len(first) - 1):
         for a in range(first[row], first[row + 1] - 1):
@@ -183,7 +183,7 @@ def _join_neighbours_in_rows(first: Any, start: Any, end: Any, key: Any, parent:
 
 
 @jit_loop
-def _join(
+def join_rows(
     shape: Any,
     first: Any,
     start: Any,
@@ -218,7 +218,7 @@ def _join(
                 for k in range(count):
                     a, b = pairs[k, 0], pairs[k, 1]
                     alike = key[a] == key[b] or (as_released and (key[a] | key[b]) & 1 == 0)
-                    touch = _are_of_one_object(key, of_object, a, b)
+                    touch = are_of_one_object(key, of_object, a, b)
                     if alike or touch:
                         its = mistake_connectivity if (key[a] | key[b]) & 1 else object_connectivity
                         if its == connectivity or (its >= distance and meet(start, end, a, b, int(its > distance))):
@@ -232,7 +232,7 @@ def _join(
 
 
 @jit_inline
-def _are_of_one_object(key: Any, of_object: Any, a: Any, b: Any) -> Any:
+def are_of_one_object(key: Any, of_object: Any, a: Any, b: Any) -> Any:
     """Whether one of two runs is a mistake and the other of the remainder of its object."""
     return (key[a] ^ key[b]) & 1 != 0 and key[a] & of_object == key[b] & of_object
 
@@ -242,7 +242,7 @@ def _touch_in_rows(first: Any, start: Any, end: Any, key: Any, of_object: Any, p
     """Note what touches within a row."""
     for row in range(len(first) - 1):
         for a in range(first[row], first[row + 1] - 1):
-            if end[a] == start[a + 1] and _are_of_one_object(key, of_object, a, a + 1):
+            if end[a] == start[a + 1] and are_of_one_object(key, of_object, a, a + 1):
                 odd = int(key[a] & 1)
                 _note(parent, touched, a + 1 - odd, a + odd)
 
@@ -261,7 +261,7 @@ def _touch(
     rows: Any,
     pairs: Any,
 ) -> Any:
-    """Note what touches across rows, looking again: there was no room to keep what `_join` saw."""
+    """Note what touches across rows, looking again: there was no room to keep what `join_rows` saw."""
     for z in range(shape[0]):
         for y in range(shape[1]):
             row = z * shape[1] + y
@@ -273,7 +273,7 @@ def _touch(
                 )  # fmt: skip
                 for k in range(count):
                     a, b = pairs[k, 0], pairs[k, 1]
-                    if _are_of_one_object(key, of_object, a, b):
+                    if are_of_one_object(key, of_object, a, b):
                         odd = int(key[a] & 1)
                         _note(parent, touched, a if odd else b, b if odd else a)
 
