@@ -14,6 +14,7 @@ _PACKAGES = {
     "engines": "Engines",
     "handlers": "Handlers",
     "topology": "Functions on images",
+    "chunked": "Whole volumes in chunks",
     "visualize": "Pictures",
     "datasets": "Data sets",
     "nnunet": "nnU-Net",
@@ -37,14 +38,15 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {}
     index = ["# Reference", "", "What `monai_topoloss` itself exports is marked with a star.", ""]
-    top = importlib.import_module("monai_topoloss").__all__
+    root = importlib.import_module("monai_topoloss")
+    top = [id(getattr(root, name)) for name in root.__all__]
     for package, names in list_names().items():
         index += [f"## {_PACKAGES[package]}", "", f"`monai_topoloss.{package}`", "", "| | |", "|---|---|"]
         for name in names:
             path = f"monai_topoloss.{package}.{name}"
             value = getattr(importlib.import_module(f"monai_topoloss.{package}"), name)
             pages[f"{package}.{name}"] = _page(path, name, value)
-            star = " ★" if name in top else ""
+            star = " ★" if id(value) in top else ""
             index.append(f"| [`{name}`]({package}.{name}.md){star} | {_summary(value)} |")
         index.append("")
     index += ["```{toctree}", ":hidden:", "", *sorted(pages, key=str.lower), "```", ""]

@@ -61,17 +61,31 @@ def test_no_more_tasks_once_something_was_made():
         tasks.constant(2)
 
 
-def test_how_often_chunks_are_read():
-    """Twice where masks come out, once where numbers do, and not at all before something is computed."""
-    for function, times in (
+@pytest.mark.parametrize(
+    ("function", "times"),
+    [
         (lambda x: chunked.label_components(x).labels, 2),
         (lambda x: chunked.label_components(x).counts, 1),
         (lambda x: chunked.critical_components(x != 0, x != 0).splits, 2),
+        (lambda x: chunked.critical_components(x != 0, x != 0).n_splits, 1),
         (chunked.betti_numbers, 1),
         (chunked.euler_number, 1),
-    ):
-        reads = []
-        result = function(counted((4, 4, 4), 2, reads))
-        assert not reads
-        result.compute()
-        assert len(reads) == 8 * times
+        (chunked.skeletonize, 1),
+        (chunked.tubed_skeleton, 2),
+        (lambda x: chunked.variation_of_information(x, x), 3),
+        (lambda x: chunked.variation_of_information(x, x, instances=True), 1),
+        (lambda x: chunked.betti_error(x, x), 1),
+        (lambda x: chunked.centerline_dice(x, x), 3),
+    ],
+)
+def test_how_often_chunks_are_read(function, times):
+    reads = []
+    function(counted((4, 4, 4), 2, reads)).compute()
+    assert len(reads) == 8 * times
+
+
+@pytest.mark.parametrize("function", [chunked.label_components, chunked.betti_numbers, chunked.euler_number])
+def test_nothing_is_read_before_it_is_asked_for(function):
+    reads = []
+    function(counted((4, 4, 4), 2, reads))
+    assert not reads
