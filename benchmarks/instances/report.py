@@ -11,34 +11,39 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from run import ARMS, HERE, THRESHOLDS, read_arm
+from run import ARMS, HERE, read_arm
 
 # title, whether more is better (1) or less (-1), digits
 METRICS = {
     "voi": ("VOI", -1, 3), "voi_split": ("split", -1, 3), "voi_merge": ("merge", -1, 3), "are": ("ARE", -1, 3),
-    "nerl": ("normalised ERL", 1, 3), "correct_edges": ("correct edges", 1, 3),
-    "neuron_splits": ("neuron splits", -1, 0), "neuron_merges": ("neuron merges", -1, 0), "splits": ("splits", -1, 0),
-    "merges": ("merges", -1, 0), "f1": ("F1", 1, 3),
+    "nerl": ("normalised ERL", 1, 3), "neuron_splits": ("neuron splits", -1, 0),
+    "neuron_merges": ("neuron merges", -1, 0), "splits": ("splits", -1, 0), "merges": ("merges", -1, 0),
+    "f1": ("F1", 1, 3),
 }  # fmt: skip
+
+METHODS = {"components": "Components of affinities", "mutex_watershed": "Mutex watershed"}
 
 Rows = list[dict[str, str]]
 
 
 def main() -> None:
-    """Write flyem_medulla.md."""
+    """Write flyem_medulla.md, and of arms with changed settings flyem_medulla_trials.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     args = parser.parse_args()
-    text = "\n".join(f"{method}:\n\n{format_table(args.results, method)}" for method in THRESHOLDS)
-    (args.results / "flyem_medulla.md").write_text(text)
-    print(text)
+    for name, are_trials in (("flyem_medulla", False), ("flyem_medulla_trials", True)):
+        tables = (f"{title}:\n\n{format_table(args.results, method, are_trials)}" for method, title in METHODS.items())
+        text = "\n".join(tables)
+        (args.results / f"{name}.md").write_text(text)
+        print(text)
 
 
-def format_table(results: Path, method: str) -> str:
+def format_table(results: Path, method: str, are_trials: bool) -> str:
     """Return, for a way to make instances, means over seeds and their standard deviations, an arm a line."""
     lines = [["loss", "seeds", "threshold", *(title for title, _, _ in METRICS.values())]]
-    for folder in sorted(results.iterdir(), key=order) if results.is_dir() else []:
-        chosen = [choose(path, method) for path in sorted(folder.glob("*_test.csv"))] if folder.is_dir() else []
+    folders = [path for path in results.iterdir() if path.is_dir()] if results.is_dir() else []
+    for folder in sorted((path for path in folders if ("," in path.name) == are_trials), key=order):
+        chosen = [choose(path, method) for path in sorted(folder.glob("*_test.csv"))]
         if chosen:
             arm, *changes = folder.name.split(",")
             title = ", ".join([read_arm(arm).get("title"), *changes])

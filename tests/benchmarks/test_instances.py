@@ -112,8 +112,10 @@ def test_runs_and_report(code, root, tmp_path, monkeypatch, capsys):
     command(code["run"], monkeypatch, *arguments)
     assert capsys.readouterr().out.count("there already") == 2
     command(code["report"], monkeypatch, "--results", tmp_path / "results")
-    lines = (tmp_path / "results" / "flyem_medulla.md").read_text().splitlines()
-    assert [lines.index(f"{method}:") for method in code["run"].THRESHOLDS] == [0, 6]
+    assert "| 2 |" not in (tmp_path / "results" / "flyem_medulla.md").read_text()
+    lines = (tmp_path / "results" / "flyem_medulla_trials.md").read_text().splitlines()
+    assert [lines.index(f"{title}:") for title in code["report"].METHODS.values()] == [0, 6]
+    assert list(code["report"].METHODS) == list(code["run"].THRESHOLDS)
     for line in (lines[4], lines[10]):
         assert line.startswith("| Dice + BCE, steps=4")
         assert line.split(" | ")[1] == "2"
