@@ -53,10 +53,10 @@ class Joins(NamedTuple):
 
 
 def take_faces(keys: NDArray[Any], labels: NDArray[np.int32] | None = None) -> Faces:
-    """Copy the faces of a block."""
+    """Copy the faces of a block; a view would keep all of it in memory."""
     sides = [(axis, side) for axis in AXES for side in (0, -1) if keys.shape[axis]]
     keys_of, labels_of = (
-        {} if array is None else {side: np.ascontiguousarray(np.moveaxis(array, side[0], 0)[side[1]]) for side in sides}
+        {} if array is None else {side: np.moveaxis(array, side[0], 0)[side[1]].copy() for side in sides}
         for array in (keys, labels)
     )
     return Faces(keys_of, labels_of)

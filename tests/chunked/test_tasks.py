@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -89,3 +91,45 @@ def test_nothing_is_read_before_it_is_asked_for(function):
     reads = []
     function(counted((4, 4, 4), 2, reads))
     assert not reads
+
+
+class Block(np.ndarray):
+    """An array that owns its memory, so that views of it keep it alive."""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: chunked.label_components(x).labels,
+        lambda x: chunked.critical_components(x, x).splits,
+        chunked.betti_numbers,
+        chunked.euler_number,
+        chunked.skeletonize,
+        chunked.tubed_skeleton,
+        lambda x: chunked.variation_of_information(x, x),
+    ],
+)
+def test_few_chunks_are_in_memory_at_once(function):
+    alive, most = set(), 0
+
+    def read(block):
+        nonlocal most
+        own = Block(block.shape, bool)
+        own[:] = False
+        alive.add(id(own))
+        most = max(most, len(alive))
+        weakref.finalize(own, alive.discard, id(own))
+        return own
+
+    mask = da.zeros((20, 20, 20), chunks=4).map_blocks(read, dtype=bool, meta=np.zeros((0, 0, 0), bool))
+    result = function(mask)
+    if result.ndim == 3:
+        da.store(result, Nowhere(), lock=False)
+    else:
+        result.compute()
+    assert most <= 3
+
+
+class Nowhere:
+    def __setitem__(self, key, value):
+        pass
