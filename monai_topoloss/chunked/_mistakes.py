@@ -14,7 +14,7 @@ from monai_topoloss._labels import has_id
 from monai_topoloss.backends.cpu.critical import binary_keys
 from monai_topoloss.backends.cpu.mistakes import Mistakes, find_mistakes, label, label_face, list_firsts
 from monai_topoloss.backends.cpu.mistakes import mark as mark_critical
-from monai_topoloss.chunked._seams import Faces, Joins, find_components, nodes_of, take_faces
+from monai_topoloss.chunked._seams import Faces, Joined, find_components, nodes_of, take_faces
 from monai_topoloss.chunked._tasks import da
 from monai_topoloss.chunked._volumes import Volume
 from monai_topoloss.topology._items import as_ids
@@ -125,10 +125,10 @@ def survey(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, *, index: int) 
     return found.n_components, faces, Survey(of_components, nodes_of(index, found.touching))
 
 
-def judge(
-    counts: Sequence[int], surveys: Sequence[Survey], joins: Sequence[Joins], *, n_kinds: int
-) -> tuple[list[NDArray[np.bool_]], NDArray[np.int64]]:
+def judge(joined: Sequence[Joined], *, n_kinds: int) -> tuple[list[NDArray[np.bool_]], NDArray[np.int64]]:
     """Return which components are critical, for each block, and how many of each kind there are."""
+    counts, _, surveys = zip(*(each.survey for each in joined), strict=True)
+    joins = [each.joins for each in joined]
     roots = find_components(counts, joins)
     pairs = [*(each.touching for each in surveys), *(each.touching for each in joins)]
     touching = np.unique(roots.root[roots.places(np.concatenate([np.zeros((0, 2), np.int64), *pairs]))], axis=0)

@@ -62,22 +62,36 @@ def take_faces(keys: NDArray[Any], labels: NDArray[np.int32] | None = None) -> F
     return Faces(keys_of, labels_of)
 
 
-def join_blocks(tasks: Tasks, volume: Volume, faces: dict[Index, Key], rule: Key) -> list[Key]:
-    """Add tasks that find `Joins`, one for each block that meets others behind it, by a `Rule`."""
-    return visit(tasks, volume, faces, _join, rule)
+class Joined(NamedTuple):
+    """What is known of a block when it has been joined with those behind it."""
+
+    joins: Joins
+    survey: tuple[Any, ...]  # of the block, without its faces
+
+
+def join_blocks(tasks: Tasks, volume: Volume, surveys: dict[Index, Key], rule: Key, faces: int) -> list[Key]:
+    """Add tasks that find what is `Joined`, one for each block.
+
+    Args:
+        tasks: to add to.
+        volume: of the blocks.
+        surveys: tasks that return tuples.
+        rule: task that returns a `Rule`.
+        faces: where in the tuples are the `Faces` to join.
+    """
+    return visit(tasks, volume, surveys, _join, rule, faces=faces)
 
 
 def visit(
-    tasks: Tasks, volume: Volume, faces: dict[Index, Key], function: Callable[..., Any], *others: Key, **options: Any
+    tasks: Tasks, volume: Volume, blocks: dict[Index, Key], function: Callable[..., Any], *others: Key, **options: Any
 ) -> list[Key]:
-    """Add a task for each block that meets others behind it: calls with what `seams_at` takes, and more."""
+    """Add a task for each block: a call with what is known of it and of those behind it, see `seams_at`."""
     results = []
-    for index in faces:
-        steps = [step for step in product((0, 1), repeat=3) if _add(index, step) in faces]
-        if len(steps) > 1 and volume.array.size:
-            met = [_add(index, step) for step in steps]
-            where = {"steps": steps, "blocks": [volume.number(each) for each in met]}
-            results.append(tasks.add(function, [faces[each] for each in met], *others, **where, **options))
+    for index in blocks:
+        steps = [step for step in product((0, 1), repeat=3) if _add(index, step) in blocks]
+        met = [_add(index, step) for step in steps]
+        where = {"steps": steps, "blocks": [volume.number(each) for each in met]}
+        results.append(tasks.add(function, [blocks[each] for each in met], *others, **where, **options))
     return results
 
 
@@ -85,10 +99,10 @@ def _add(index: Index, step: Sequence[int]) -> Index:
     return (index[0] + step[0], index[1] + step[1], index[2] + step[2])
 
 
-def _join(faces: list[Faces], rule: Rule, *, steps: list[Index], blocks: list[int]) -> Joins:
+def _join(surveys: list[tuple[Any, ...]], rule: Rule, *, steps: list[Index], blocks: list[int], faces: int) -> Joined:
     """Join what meets behind a block, along each axis and diagonal."""
     joined, touching = [np.zeros((0, 2), np.int64)], [np.zeros((0, 2), np.int64)]
-    for _, keys, nodes in seams_at(steps, blocks, faces):
+    for _, keys, nodes in seams_at(steps, blocks, [each[faces] for each in surveys]):
         labels, count, pairs = rule.join(keys)
         if count:
             # Each pair of a label here and a node, once.
@@ -99,7 +113,8 @@ def _join(faces: list[Faces], rule: Rule, *, steps: list[Index], blocks: list[in
             joined.append(np.stack([theirs[:-1][alike], theirs[1:][alike]], axis=1))
             first = theirs[np.append(True, ~alike)]
             touching.append(first[pairs - 1])
-    return Joins(np.concatenate(joined), np.concatenate(touching))
+    own = tuple(None if isinstance(part, Faces) else part for part in surveys[0])
+    return Joined(Joins(np.concatenate(joined), np.concatenate(touching)), own)
 
 
 def seams_at(
@@ -117,7 +132,7 @@ def seams_at(
     """
     of_step = dict(zip(steps, zip(blocks, faces, strict=True), strict=True))
     for axes in (axes for n in (1, 2, 3) for axes in combinations(AXES, n)):
-        if tuple(int(axis in axes) for axis in AXES) in of_step:
+        if tuple(int(axis in axes) for axis in AXES) in of_step and all(each.keys for each in faces):
             yield axes, _put_together(axes, of_step, _keys), partial(_put_together, axes, of_step, _nodes)
 
 

@@ -2,12 +2,16 @@
 
 They are written down as Dask takes them, each task a function and the keys of its arguments. Its wrapper for functions,
 `dask.delayed`, copies all the graph behind each list of arguments: the square of the number of blocks.
+
+What only one task needs, such as reading its block, becomes part of it. Otherwise Dask may read all blocks before it
+does anything with them.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +20,7 @@ import numpy as np
 try:
     import dask as _dask
     import dask.array as _array
+    from dask._task_spec import DataNode as _DataNode
     from dask._task_spec import Task as _Task
     from dask._task_spec import TaskRef as _TaskRef
     from dask._task_spec import convert_legacy_graph as _convert_legacy_graph
@@ -48,7 +53,8 @@ class Tasks:
     def __init__(self, *dependencies: Any) -> None:
         self._name = f"tasks-{uuid.uuid4().hex}"
         self._tasks: dict[Key, Any] = {}
-        self._dependencies = dependencies
+        self._arrays = [each for each in dependencies if isinstance(each, da.Array)]
+        self._others = [each for each in dependencies if not isinstance(each, da.Array)]
         self._graph: Any = None
 
     def add(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Key:
@@ -70,7 +76,10 @@ class Tasks:
     def collection(self, key: Key) -> Any:
         """Return what a task computes as one of Dask's collections."""
         if self._graph is None:
-            self._graph = _Graph.from_collections(self._name, self._tasks, dependencies=self._dependencies)
+            behind = [dict(each.__dask_graph__()) for each in self._arrays]
+            done = {key for each in self._others for key in each.__dask_graph__()}
+            tasks = _fuse(self._tasks, {key: task for each in behind for key, task in each.items()}, done)
+            self._graph = _Graph.from_collections(self._name, tasks, dependencies=self._others)
         return _make_delayed(key, self._graph, layer=self._name)
 
     def array(self, keys: dict[Any, Key], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
@@ -83,11 +92,53 @@ class Tasks:
 
     def _array(self, blocks: dict[Any, Any], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
         name = f"array-{uuid.uuid4().hex}"
-        behind = [self.collection(next(iter(self._tasks)))] if self._tasks else self._dependencies
+        behind = [self.collection(next(iter(self._tasks)))] if self._tasks else self._others
         graph = _Graph.from_collections(
             name, {(name, *index): each for index, each in blocks.items()}, dependencies=behind
         )
         return da.Array(graph, name, chunks, dtype=dtype)
+
+
+def _fuse(tasks: dict[Key, Any], behind: dict[Any, Any], done: set[Any]) -> dict[Any, Any]:
+    """Make tasks behind some others part of them, if they are needed by one only.
+
+    Args:
+        tasks: what is kept apart, as it has been added.
+        behind: what these need.
+        done: keys of what stays where it is.
+    """
+    behind = {key: task for key, task in behind.items() if key not in done}
+    keys = {*tasks, *behind, *done}
+    own, others = _convert_legacy_graph(tasks, keys), _convert_legacy_graph(behind, keys)
+    needed_by: dict[Any, list[Any]] = defaultdict(list)
+    for key, task in (*own.items(), *others.items()):
+        for each in task.dependencies:
+            needed_by[each].append(key)
+    owner: dict[Any, Any] = {key: key for key in own}
+    parts: dict[Any, list[Any]] = defaultdict(list)
+    shared = {}
+    for key in _dependents_first(others, needed_by):
+        owners = {owner[each] for each in needed_by[key]}
+        owner[key] = None if len(owners) != 1 or isinstance(others[key], _DataNode) else owners.pop()
+        if owner[key] is not None:
+            parts[owner[key]].append(others[key])
+        elif needed_by[key]:
+            shared[key] = others[key]
+    return {**shared, **{key: _Task.fuse(task, *parts[key], key=key) for key, task in own.items()}}
+
+
+def _dependents_first(tasks: dict[Any, Any], needed_by: dict[Any, list[Any]]) -> Iterator[Any]:
+    """Yield keys of tasks, each after all the others that need it."""
+    waiting = {key: sum(each in tasks for each in needed_by[key]) for key in tasks}
+    ready = [key for key, number in waiting.items() if not number]
+    while ready:
+        key = ready.pop()
+        yield key
+        for each in tasks[key].dependencies:
+            if each in waiting:
+                waiting[each] -= 1
+                if not waiting[each]:
+                    ready.append(each)
 
 
 def only_key(array: Any) -> Any:

@@ -14,7 +14,7 @@ from monai_topoloss._checks.tensors import check_finite, check_mask
 from monai_topoloss.backends.cpu import betti
 from monai_topoloss.chunked._seams import (
     Faces,
-    Joins,
+    Joined,
     find_components,
     join_blocks,
     nodes_of,
@@ -22,7 +22,7 @@ from monai_topoloss.chunked._seams import (
     take_faces,
     visit,
 )
-from monai_topoloss.chunked._tasks import Index, Key, Tasks, da
+from monai_topoloss.chunked._tasks import Index, Tasks, da
 from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
 from monai_topoloss.chunked.components import Labelling, label_faces
 
@@ -59,14 +59,15 @@ def betti_numbers(mask: Any, *, connectivity: int | None = None) -> Any:
         outer = [(axis, end) for axis in range(3) for end in (0, -1) if _is_last(volume, index, axis, end)]
         options = {"foreground": foreground, "background": background, "block": volume.number(index), "outer": outer}
         found[index] = tasks.add(_survey, key, **options)
-    faces = {index: tasks.part(key, 1) for index, key in found.items()}
-    n_components = _count(tasks, volume, found, 0, foreground)
-    own = [tasks.part(key, 3) for key in found.values()]
-    euler = tasks.add(sum, [*own, *visit(tasks, volume, faces, _euler_of_seams, connectivity=connectivity)])
+    of_foreground = join_blocks(tasks, volume, found, tasks.constant(foreground), faces=1)
+    n_components = tasks.add(_count, of_foreground, side=0)
+    euler = tasks.add(sum, visit(tasks, volume, found, _euler_at, connectivity=connectivity, faces=1, own=3))
     if background is None:
         numbers = tasks.add(_numbers_of_image, n_components, euler)
     else:
-        numbers = tasks.add(_numbers_of_volume, n_components, _count(tasks, volume, found, 4, background), euler)
+        of_background = join_blocks(tasks, volume, found, tasks.constant(background), faces=5)
+        n_cavities = tasks.add(_count, of_background, side=4)
+        numbers = tasks.add(_numbers_of_volume, n_components, n_cavities, euler)
     return tasks.number(numbers, shape=(volume.ndim,))
 
 
@@ -91,10 +92,9 @@ def euler_number(mask: Any, *, connectivity: int | None = None) -> Any:
     """
     volume, connectivity = _prepare(mask, connectivity)
     tasks = Tasks(volume.array)
-    faces = for_each(tasks, take_faces, volume)
-    own = for_each(tasks, _euler, volume, connectivity=connectivity)
-    seams = visit(tasks, volume, faces, _euler_of_seams, connectivity=connectivity)
-    return tasks.number(tasks.add(sum, [*own.values(), *seams]))
+    found = for_each(tasks, _survey_euler, volume, connectivity=connectivity)
+    numbers = visit(tasks, volume, found, _euler_at, connectivity=connectivity, faces=0, own=1)
+    return tasks.number(tasks.add(sum, numbers))
 
 
 def _prepare(mask: Any, connectivity: int | None) -> tuple[Volume, int]:
@@ -156,18 +156,11 @@ def _survey(
     return survey._replace(n_of_background=pieces.n_components, faces_of_background=faces, nodes_outside=outside)
 
 
-def _count(tasks: Tasks, volume: Volume, found: dict[Index, Key], side: int, rule: Labelling) -> Key:
-    """Add the task to count components, given surveys and where in them those of a side begin."""
-    counts, nodes = ([tasks.part(key, k) for key in found.values()] for k in (side, side + 2))
-    faces = {index: tasks.part(key, side + 1) for index, key in found.items()}
-    return tasks.add(_count_roots, counts, nodes, join_blocks(tasks, volume, faces, tasks.constant(rule)))
-
-
-def _count_roots(counts: list[int], outside: list[NDArray[np.int64]], joins: list[Joins]) -> int:
-    """Count the components that have no piece outside."""
-    roots = find_components(counts, joins)
+def _count(joined: list[Joined], *, side: int) -> int:
+    """Count the components that have no piece outside, of the side that begins there in surveys."""
+    roots = find_components([each.survey[side] for each in joined], [each.joins for each in joined])
     is_inside = roots.root == np.arange(len(roots.root))
-    is_inside[roots.root[roots.places(np.concatenate(outside))]] = False
+    is_inside[roots.root[roots.places(np.concatenate([each.survey[side + 2] for each in joined]))]] = False
     return int(is_inside.sum())
 
 
@@ -183,15 +176,22 @@ def _euler(mask: NDArray[np.bool_], *, connectivity: int) -> int:
     return betti.euler_number(np.ascontiguousarray(mask), connectivity)
 
 
-def _euler_of_seams(faces: list[Faces], *, steps: list[Index], blocks: list[int], connectivity: int) -> int:
-    """Return by how much the number of the whole is more than those of the blocks behind one.
+def _survey_euler(mask: NDArray[np.bool_], *, connectivity: int) -> tuple[Faces, int]:
+    mask = np.ascontiguousarray(mask)
+    return take_faces(mask), _euler(mask, connectivity=connectivity)
+
+
+def _euler_at(
+    surveys: list[tuple[Any, ...]], *, steps: list[Index], blocks: list[int], connectivity: int, faces: int, own: int
+) -> int:
+    """Return the number of a block, and by how much that of the whole is more than those of the blocks behind it.
 
     It is a sum over cells of neighbouring voxels. So where two blocks meet, what the slab of two planes has, without
     what either plane has alone, are the cells that are in neither block. Where four or eight meet, this is done along
     two or three axes at once.
     """
-    total = 0
-    for axes, keys, _ in seams_at(steps, blocks, faces):
+    total: int = surveys[0][own]
+    for axes, keys, _ in seams_at(steps, blocks, [each[faces] for each in surveys]):
         for parts in product((slice(0, 2), slice(0, 1), slice(1, 2)), repeat=len(axes)):
             where = [slice(None)] * 3
             for axis, part in zip(axes, parts, strict=True):

@@ -12,7 +12,7 @@ from monai_topoloss._checks.options import check_connectivity
 from monai_topoloss._checks.tensors import IDS, check_tensor
 from monai_topoloss.backends.cpu.components import Pieces, find_pieces, list_firsts, write, write_face
 from monai_topoloss.backends.cpu.joins import look_up
-from monai_topoloss.chunked._seams import Faces, Joins, find_components, join_blocks, take_faces
+from monai_topoloss.chunked._seams import Faces, Joined, find_components, join_blocks, take_faces
 from monai_topoloss.chunked._tasks import Index, Tasks
 from monai_topoloss.chunked._volumes import Box, Volume, as_volume
 from monai_topoloss.topology._items import as_ids
@@ -60,9 +60,7 @@ def label_volume(volume: Volume, connectivity: int) -> tuple[Volume, Any]:
         index: tasks.add(_survey, key, box=volume.box(index), shape=volume.array.shape, rule=rule)
         for index, key in volume.keys().items()
     }
-    faces = {index: tasks.part(key, 1) for index, key in found.items()}
-    counts, firsts = ([tasks.part(key, k) for key in found.values()] for k in (0, 2))
-    numbered = tasks.add(_number, counts, firsts, join_blocks(tasks, volume, faces, tasks.constant(rule)))
+    numbered = tasks.add(_number, join_blocks(tasks, volume, found, tasks.constant(rule), faces=1))
     numbers = {index: tasks.add(_numbers_of, numbered, block=volume.number(index)) for index in found}
     count = tasks.part(numbered, 1)
     after = tasks.collection(numbered)
@@ -115,9 +113,10 @@ def _survey(ids: NDArray[Any], *, box: Box, shape: Index, rule: Labelling) -> _S
     return _Survey(pieces.n_components, label_faces(ids, pieces), firsts)
 
 
-def _number(counts: list[int], firsts: list[NDArray[np.int64]], joins: list[Joins]) -> tuple[list[Any], int]:
+def _number(joined: list[Joined]) -> tuple[list[Any], int]:
     """Return the number of each component, for each block after a 0; and how many there are."""
-    roots = find_components(counts, joins)
+    counts, _, firsts = zip(*(each.survey for each in joined), strict=True)
+    roots = find_components(counts, [each.joins for each in joined])
     first = np.concatenate(firsts)
     np.minimum.at(first, roots.root, first.copy())
     places = np.flatnonzero(roots.root == np.arange(len(roots.root)))

@@ -144,8 +144,5 @@ def _judge(
 ) -> tuple[Key, dict[Index, Key]]:
     """Add tasks that find which components of blocks are critical; return that of all, and those of each block."""
     surveys = {index: tasks.add(_mistakes.survey, key, rule, index=volume.number(index)) for index, key in keys.items()}
-    faces = {index: tasks.part(key, 1) for index, key in surveys.items()}
-    counts, others = ([tasks.part(key, k) for key in surveys.values()] for k in (0, 2))
-    joins = join_blocks(tasks, volume, faces, rule)
-    judged = tasks.add(_mistakes.judge, counts, others, joins, n_kinds=n_kinds)
+    judged = tasks.add(_mistakes.judge, join_blocks(tasks, volume, surveys, rule, faces=1), n_kinds=n_kinds)
     return judged, {index: tasks.add(_mistakes.table_of, judged, block=volume.number(index)) for index in keys}

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option
-from monai_topoloss._checks.segmentations import check_ignored_value
+from monai_topoloss._checks.segmentations import check_ignored_value, check_zero_one
+from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss.backends.cpu.partitions import compare_pairs, list_pairs
 from monai_topoloss.chunked._tasks import Tasks, da, only_key
 from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
@@ -24,6 +26,7 @@ from monai_topoloss.metrics import centerline_dice as _cldice
 from monai_topoloss.metrics import critical_error as _critical
 from monai_topoloss.metrics import variation_of_information as _voi
 from monai_topoloss.metrics._base import prepare
+from monai_topoloss.topology._items import as_ids
 
 __all__ = ["adapted_rand_error", "betti_error", "centerline_dice", "critical_error", "variation_of_information"]
 
@@ -131,7 +134,8 @@ def betti_error(
     found, true = (
         count(each.array if each.ndim == 3 else each.array[0], connectivity=connectivity) for each in pair[:2]
     )
-    return _call(_betti_of, found, true, pair.label.array.any(), kind=kind, ignore_empty=ignore_empty)
+    some_true = pair.label.array.any() if kind == "euler" else true[0] > 0
+    return _call(_betti_of, found, true, some_true, kind=kind, ignore_empty=ignore_empty)
 
 
 def _betti_of(
@@ -187,13 +191,13 @@ def variation_of_information(
     check_option("score", score, _voi.SCORES)
     pair = _read(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
-    return _call(_voi_of, errors, pair.label.array.any(), score=score, ignore_empty=ignore_empty)
+    return _call(_voi_of, errors, score=score, ignore_empty=ignore_empty)
 
 
-def _voi_of(errors: NDArray[np.float64], some_true: Any, *, score: str, ignore_empty: bool) -> Tensor:
+def _voi_of(errors: NDArray[np.float64], *, score: str, ignore_empty: bool) -> Tensor:
     splits, merges = torch.as_tensor(errors).float()[:2]
     return _or_nan(
-        {"sum": splits + merges, "split": splits, "merge": merges}[score], some_true, ignore_empty=ignore_empty
+        {"sum": splits + merges, "split": splits, "merge": merges}[score], errors[5], ignore_empty=ignore_empty
     )
 
 
@@ -238,16 +242,16 @@ def adapted_rand_error(
     check_option("score", score, _are.SCORES)
     pair = _read(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
-    return _call(_are_of, errors, pair.label.array.any(), score=score, ignore_empty=ignore_empty)
+    return _call(_are_of, errors, score=score, ignore_empty=ignore_empty)
 
 
-def _are_of(errors: NDArray[np.float64], some_true: Any, *, score: str, ignore_empty: bool) -> Tensor:
+def _are_of(errors: NDArray[np.float64], *, score: str, ignore_empty: bool) -> Tensor:
     value = torch.as_tensor(errors).float()[2 + _are.SCORES.index(score)]
-    return _or_nan(value, some_true, ignore_empty=ignore_empty)
+    return _or_nan(value, errors[5], ignore_empty=ignore_empty)
 
 
 def _compare(pair: _Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:
-    """Return what `monai_topoloss.backends.base.PartitionErrors` holds, float64 ``(5,)``."""
+    """Return `monai_topoloss.backends.base.PartitionErrors` and whether there is a label, float64 ``(6,)``."""
     connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
     ids = list(pair[:2])
     if not instances:
@@ -256,7 +260,7 @@ def _compare(pair: _Pair, connectivity: int | None, *, instances: bool, foregrou
     tasks = Tasks(*(each.array for each in volumes))
     tables = for_each(tasks, _list_pairs, *volumes, foreground_only=foreground_only)
     compared = tasks.add(_compare_tables, list(tables.values()), foreground_only=foreground_only)
-    return tasks.number(compared, np.float64, (5,))
+    return tasks.number(compared, np.float64, (6,))
 
 
 _Table = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -282,7 +286,8 @@ def _compare_tables(tables: Sequence[_Table], *, foreground_only: bool) -> NDArr
     inputs, targets, counts = inputs[order], targets[order], counts[order]
     is_new = np.append(True, (np.diff(inputs) != 0) | (np.diff(targets) != 0))[: len(inputs)]
     counts = np.add.reduceat(counts, np.flatnonzero(is_new)) if len(counts) else counts
-    return compare_pairs(inputs[is_new], targets[is_new], counts, foreground_only=foreground_only)
+    errors = compare_pairs(inputs[is_new], targets[is_new], counts, foreground_only=foreground_only)
+    return np.append(errors, (targets != 0).any())
 
 
 def critical_error(
@@ -372,14 +377,27 @@ def _read(y_pred: Any, y: Any, ignore_index: int | None, *, instances: bool | No
     check_ignored_value(ignore_index, instances=bool(instances))
     prediction = as_volume("y_pred", y_pred)
     label = as_volume("y", y, shape_of=("y_pred", y_pred))
+    named = (("y_pred", prediction), ("y", label))
+    if ignore_index is None:  # each on its own, so that it is read once
+        own = (_map(_read_one, each, argument=name, instances=instances) for name, each in named)
+        return _Pair(next(own), next(own), None)
+    options: dict[str, Any] = {"ignore_index": ignore_index, "instances": instances}
+    return _Pair(*(_map(_part, prediction, label, which=which, **options) for which in range(3)))
 
-    def part(which: int) -> Volume:
-        options: dict[str, Any] = {"which": which, "ignore_index": ignore_index, "instances": instances}
-        empty = [np.zeros((0, 0, 0), each.array.dtype) for each in (prediction, label)]
-        array = da.map_blocks(_part, prediction.array, label.array, meta=_part(*empty, **options), **options)
-        return label._replace(array=array)
 
-    return _Pair(part(0), part(1), None if ignore_index is None else part(2))
+def _map(function: Callable[..., Any], *volumes: Volume, **options: Any) -> Volume:
+    meta = function(*(np.zeros((0, 0, 0), each.array.dtype) for each in volumes), **options)
+    array = da.map_blocks(function, *(each.array for each in volumes), meta=meta, **options)
+    return volumes[-1]._replace(array=array)
+
+
+def _read_one(ids: NDArray[Any], *, argument: str, instances: bool | None) -> NDArray[Any]:
+    tensor = check_tensor(argument, ids)
+    if instances:
+        check_class_ids(argument, tensor)
+        return as_ids(tensor).numpy()
+    check_zero_one(argument, tensor, has_instances=instances is not None)
+    return (tensor != 0).numpy()
 
 
 def _part(

@@ -35,6 +35,14 @@ def test_a_spiral_is_one(chunks):
     assert_same(found.labels, image.astype(np.int32))
 
 
+@pytest.mark.parametrize("corner", [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)])
+def test_voxels_that_meet_where_eight_chunks_do(corner):
+    image = np.zeros((4, 4, 4), bool)
+    image[tuple(1 + each for each in corner)] = image[tuple(2 - each for each in corner)] = True
+    parts = da.from_array(image, chunks=2)
+    assert [int(chunked.label_components(parts, connectivity=k).counts) for k in (1, 2, 3)] == [2, 2, 1]
+
+
 def test_default_connectivity_is_all():
     image = da.from_array(np.eye(6), chunks=2)
     assert int(chunked.label_components(image).counts) == 1
