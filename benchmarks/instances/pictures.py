@@ -22,7 +22,7 @@ def main() -> None:
     args = parse_arguments()
     item = volume.read(args.root, args.section)
     middle = item["image"].shape[1] // 2
-    figure = Figure(figsize=(6 * len(args.arms), 6.4), layout="constrained")
+    figure = Figure(figsize=(6 * len(args.arms), 6.8), layout="constrained")
     for axis, arm in zip(figure.subplots(1, len(args.arms)), args.arms, strict=True):
         parser = read_arm(arm)
         run = start(parser, args.seed, item, torch.device("cpu"))
@@ -34,8 +34,9 @@ def main() -> None:
         options = {"edges": edges[:n], "tolerance": 1, "axis": 0, "index": middle, "scale": 4}
         axis.imshow(critical_overlay(found, label, item["image"][0], **options))
         scores = f"VOI {float(row['voi']):.2f}, normalised ERL {float(row['nerl']):.2f}"
-        axis.set_title(f"{parser.get('title')}\n{scores}")
+        axis.set_title(f"{parser.get('title')}\n{scores}", fontsize=10)
         axis.axis("off")
+    figure.get_layout_engine().set(h_pad=0.15)
     figure.savefig(args.results / "pictures.png", dpi=80)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from monai_topoloss import chunked, metrics
+from monai_topoloss.backends.cpu.partitions import compare_pairs
 from tests.chunked.volumes import cut, make_shape
 
 pytestmark = pytest.mark.usefixtures("synchronous")
@@ -70,6 +71,15 @@ def test_sums_do_not_depend_on_chunks():
         pair = (da.from_array(each, chunks=chunks) for each in (prediction, label))
         values.add(float(chunked.variation_of_information(*pair, instances=True)))
     assert len(values) == 1
+
+
+def test_sums_do_not_depend_on_the_order_of_pairs():
+    rng = np.random.default_rng(0)
+    inputs, targets = (each.reshape(-1) for each in np.indices((40, 40)))
+    counts = rng.integers(1, 10**6, 1600)
+    orders = [rng.permutation(1600) for _ in range(8)]
+    pairs = [(inputs[order], targets[order], counts[order]) for order in orders]
+    assert len({compare_pairs(*each, foreground_only=False).tobytes() for each in pairs}) == 1
 
 
 def test_errors():
