@@ -61,7 +61,7 @@ class Tasks:
         """Add the call of a function: on keys, or lists of keys, and with options that are known."""
         if self._graph is not None:
             raise RuntimeError("Something has been made of these tasks: there can be no more.")
-        key = (f"{function.__name__.strip('_')}-{self._name[-8:]}", len(self._tasks))
+        key = (f"{function.__name__.strip('_')}-{self._name[-16:]}", len(self._tasks))
         self._tasks[key] = (partial(function, **options), *arguments)
         return key
 
