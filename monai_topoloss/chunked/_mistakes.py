@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from monai_topoloss.chunked._seams import Faces, Joined, find_components, nodes_
 from monai_topoloss.chunked._tasks import da
 from monai_topoloss.chunked._volumes import Volume
 from monai_topoloss.topology._items import as_ids
+
+MakeKeys = Callable[..., tuple[NDArray[Any], NDArray[Any]]]  # of blocks: keys, and kinds of mistakes
 
 
 class Values(NamedTuple):
@@ -113,15 +116,21 @@ def object_keys(
     return keys | mistakes, reference if num_classes is not None else np.zeros_like(keys)
 
 
-def survey(block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, *, index: int) -> tuple[int, Faces, Survey]:
-    """Label a block; return how many components there are, its faces, and what else is kept of it."""
-    keys, kinds = block
+def survey(rule: Rule, *blocks: Any, make: MakeKeys, index: int) -> tuple[int, Faces, Survey]:
+    """Label a block; return how many components there are, its faces, and what else is kept of it.
+
+    Args:
+        rule: what is connected.
+        blocks: what keys are made of.
+        make: makes them.
+        index: number of the block.
+    """
+    keys, kinds = make(*blocks)
     found = rule.find(keys)
     firsts = list_firsts(found)
     is_mistake = keys.reshape(-1)[firsts] & 1 != 0
     of_components = np.where(is_mistake, kinds.reshape(-1)[firsts].astype(np.int64), -1)
-    faces = take_faces(keys)
-    faces = faces._replace(labels={side: label_face(found, *side) for side in faces.keys})
+    faces = take_faces(keys, partial(label_face, found))
     return found.n_components, faces, Survey(of_components, nodes_of(index, found.touching))
 
 
@@ -157,10 +166,10 @@ def make_rule(as_mask: bool, *, rule: Rule, num_classes: int | None) -> Rule:
 
 
 def mark(
-    block: tuple[NDArray[Any], NDArray[Any]], rule: Rule, is_critical: NDArray[np.bool_]
+    rule: Rule, is_critical: NDArray[np.bool_], *blocks: Any, make: MakeKeys
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Mark the critical mistakes of a block: what is missed, and in keys of two masks, what is invented."""
-    keys = block[0]
+    keys, _ = make(*blocks)
     missed, invented = np.zeros(keys.shape, np.bool_), np.zeros(keys.shape, np.bool_)
     mark_critical(rule.find(keys), is_critical, missed, invented)
     return missed, invented

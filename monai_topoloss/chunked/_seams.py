@@ -38,11 +38,31 @@ class Rule(Protocol):
         ...
 
 
+class Plane(NamedTuple):
+    """A plane of a block, as stretches of equal values: faces of all blocks may have to be kept at once."""
+
+    shape: tuple[int, ...]
+    begins: NDArray[np.int32]  # of stretches, in raster order
+    values: NDArray[Any]
+
+    def unpack(self) -> NDArray[Any]:
+        """Return the plane."""
+        lengths = np.diff(self.begins, append=np.int32(np.prod(self.shape)))
+        return np.repeat(self.values, lengths).reshape(self.shape)
+
+
+def pack_plane(plane: NDArray[Any]) -> Plane:
+    """Pack a plane."""
+    row = plane.reshape(-1)
+    begins = np.flatnonzero(np.append(row.size > 0, row[1:] != row[:-1])).astype(np.int32)
+    return Plane(plane.shape, begins, row[begins])
+
+
 class Faces(NamedTuple):
     """Keys and labels of the first and the last plane of a block along each axis."""
 
-    keys: dict[tuple[int, int], NDArray[Any]]
-    labels: dict[tuple[int, int], NDArray[np.int32]]
+    keys: dict[tuple[int, int], Plane]
+    labels: dict[tuple[int, int], Plane]
 
 
 class Joins(NamedTuple):
@@ -52,14 +72,11 @@ class Joins(NamedTuple):
     touching: NDArray[np.int64]
 
 
-def take_faces(keys: NDArray[Any], labels: NDArray[np.int32] | None = None) -> Faces:
-    """Copy the faces of a block; a view would keep all of it in memory."""
-    sides = [(axis, side) for axis in AXES for side in (0, -1) if keys.shape[axis]]
-    keys_of, labels_of = (
-        {} if array is None else {side: np.moveaxis(array, side[0], 0)[side[1]].copy() for side in sides}
-        for array in (keys, labels)
-    )
-    return Faces(keys_of, labels_of)
+def take_faces(keys: NDArray[Any], label: Callable[[int, int], NDArray[np.int32]] | None = None) -> Faces:
+    """Take the faces of a block, and their labels from a function of axis and index, 0 or -1."""
+    sides = [(axis, index) for axis in AXES for index in (0, -1) if keys.shape[axis]]
+    planes = {side: pack_plane(np.moveaxis(keys, side[0], 0)[side[1]]) for side in sides}
+    return Faces(planes, {} if label is None else {side: pack_plane(label(*side)) for side in sides})
 
 
 class Joined(NamedTuple):
@@ -137,12 +154,12 @@ def seams_at(
 
 
 def _keys(number: int, faces: Faces, side: tuple[int, int]) -> NDArray[Any]:  # noqa: ARG001 -- one of two of a kind
-    return faces.keys[side]
+    return faces.keys[side].unpack()
 
 
 def _nodes(number: int, faces: Faces, side: tuple[int, int]) -> NDArray[Any]:
-    labels = faces.labels[side].astype(np.int64)
-    return np.where(labels != 0, labels + (number << _BITS), 0)
+    labels = faces.labels[side]
+    return labels._replace(values=np.where(labels.values != 0, nodes_of(number, labels.values), 0)).unpack()
 
 
 def _put_together(axes: tuple[int, ...], of_step: dict[Index, tuple[int, Faces]], take: Callable[..., Any]) -> Any:

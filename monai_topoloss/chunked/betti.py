@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from monai_topoloss._checks.options import check_connectivity
 from monai_topoloss._checks.tensors import check_finite, check_mask
 from monai_topoloss.backends.cpu import betti
+from monai_topoloss.backends.cpu.components import write_face
 from monai_topoloss.chunked._seams import (
     Faces,
     Joined,
@@ -24,7 +26,7 @@ from monai_topoloss.chunked._seams import (
 )
 from monai_topoloss.chunked._tasks import Index, Tasks, da
 from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
-from monai_topoloss.chunked.components import Labelling, label_faces
+from monai_topoloss.chunked.components import Labelling
 
 __all__ = ["betti_numbers", "euler_number"]
 
@@ -144,13 +146,13 @@ def _survey(
     mask = np.ascontiguousarray(mask)
     pieces = foreground.find(mask)
     euler = betti.euler_number(mask, foreground.connectivity)
-    survey = _Survey(pieces.n_components, label_faces(mask, pieces), np.zeros(0, np.int64), euler)
+    survey = _Survey(pieces.n_components, take_faces(mask, partial(write_face, pieces)), np.zeros(0, np.int64), euler)
     if background is None:
         return survey
     others = ~mask
     pieces = background.find(others)
-    faces = label_faces(others, pieces)
-    at_border = [np.unique(faces.labels[face]) for face in outer if face in faces.labels]
+    faces = take_faces(others, partial(write_face, pieces))
+    at_border = [np.unique(faces.labels[face].values) for face in outer if face in faces.labels]
     outside = np.unique(np.concatenate([np.zeros(0, np.int32), *at_border]))
     outside = nodes_of(block, outside[outside != 0])
     return survey._replace(n_of_background=pieces.n_components, faces_of_background=faces, nodes_outside=outside)

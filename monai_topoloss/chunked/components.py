@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,12 +94,6 @@ class Labelling(NamedTuple):
         return labels, pieces.n_components, np.zeros((0, 2), np.int64)
 
 
-def label_faces(ids: NDArray[Any], pieces: Pieces) -> Faces:
-    """Return the faces of a block, without labelling the rest of it."""
-    faces = take_faces(ids)
-    return faces._replace(labels={side: write_face(pieces, *side) for side in faces.keys})
-
-
 class _Survey(NamedTuple):
     n_components: int
     faces: Faces
@@ -110,7 +105,7 @@ def _survey(ids: NDArray[Any], *, box: Box, shape: Index, rule: Labelling) -> _S
     pieces = rule.find(ids)
     z, y, x = np.unravel_index(list_firsts(pieces), ids.shape)
     firsts = ((z + box[0].start) * shape[1] + y + box[1].start) * shape[2] + x + box[2].start
-    return _Survey(pieces.n_components, label_faces(ids, pieces), firsts)
+    return _Survey(pieces.n_components, take_faces(ids, partial(write_face, pieces)), firsts)
 
 
 def _number(joined: list[Joined]) -> tuple[list[Any], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from monai_topoloss._checks.options import check_connectivity, check_ignore_index, check_num_classes
 from monai_topoloss.backends.cpu.critical import INVENTED, MISSED
 from monai_topoloss.chunked import _mistakes
-from monai_topoloss.chunked._mistakes import Rule
+from monai_topoloss.chunked._mistakes import MakeKeys, Rule
 from monai_topoloss.chunked._seams import join_blocks
 from monai_topoloss.chunked._tasks import Index, Key, Tasks
 from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
@@ -87,16 +89,9 @@ def _of_masks(image: Volume, truth: Volume, rule: Rule) -> CriticalComponentsRes
     """Find splits and merges at once: what is missed and what is invented touch the same remainder."""
     tasks = Tasks(image.array, truth.array)
     by_rule = tasks.constant(rule)
-    keys = for_each(tasks, _mistakes.pair_keys, image, truth)
-    judged, tables = _judge(tasks, image, keys, by_rule, INVENTED + 1)
+    judged, tables = _judge(tasks, [image, truth], by_rule, _mistakes.pair_keys, n_kinds=INVENTED + 1)
     n_splits, n_merges = (tasks.add(_mistakes.number_of, judged, kinds=kind) for kind in (MISSED, INVENTED))
-    after = tasks.collection(judged)
-    image_again, truth_again = image.again(after), truth.again(after)
-    writing = Tasks(image_again.array, truth_again.array, after)
-    keys = for_each(writing, _mistakes.pair_keys, image_again, truth_again)
-    marked = {index: writing.add(_mistakes.mark, key, by_rule, tables[index]) for index, key in keys.items()}
-    each = [{index: writing.part(key, k) for index, key in marked.items()} for k in (0, 1)]
-    splits, merges = (image.restore(writing.array(masks, image.array.chunks, np.bool_)) for masks in each)
+    splits, merges = _mark([image, truth], by_rule, _mistakes.pair_keys, tasks.collection(judged), tables)
     return CriticalComponentsResult(splits, merges, tasks.number(n_splits), tasks.number(n_merges))
 
 
@@ -115,34 +110,50 @@ def _of_objects(reference: Volume, other: Volume, num_classes: int | None, rule:
         volumes.append(label_volume(reference, rule.object_connectivity)[0])
     tasks = Tasks(*(each.array for each in volumes), seen)
     by_rule = tasks.add(_mistakes.make_rule, as_mask, rule=rule, num_classes=num_classes)
-    keys = _object_keys(tasks, volumes, as_mask, num_classes)
-    judged, tables = _judge(tasks, reference, keys, by_rule, num_classes or 1)
-    kinds = 0 if num_classes is None else slice(1, None)
-    count = tasks.add(_mistakes.number_of, judged, kinds=kinds)
-    after = tasks.collection(judged)
-    volumes = [each.again(after) for each in volumes]
-    writing = Tasks(*(each.array for each in volumes), after)
-    keys = _object_keys(writing, volumes, as_mask, num_classes)
-    marked = {
-        index: writing.part(writing.add(_mistakes.mark, key, by_rule, tables[index]), 0) for index, key in keys.items()
-    }
-    critical = reference.restore(writing.array(marked, reference.array.chunks, np.bool_))
+    make = partial(_mistakes.object_keys, num_classes=num_classes)
+    judged, tables = _judge(tasks, volumes, by_rule, make, as_mask, n_kinds=num_classes or 1)
+    count = tasks.add(_mistakes.number_of, judged, kinds=0 if num_classes is None else slice(1, None))
+    critical, _ = _mark(volumes, by_rule, make, tasks.collection(judged), tables, as_mask)
     return critical, tasks.number(count, shape=() if num_classes is None else (num_classes - 1,))
 
 
-def _object_keys(tasks: Tasks, volumes: list[Volume], as_mask: Key, num_classes: int | None) -> dict[Index, Key]:
-    """Add tasks that return the keys of blocks, of a reference, another volume, and perhaps the reference's objects."""
-    of_blocks = [each.keys() for each in volumes]
-    return {
-        index: tasks.add(_mistakes.object_keys, as_mask, *(keys[index] for keys in of_blocks), num_classes=num_classes)
-        for index in of_blocks[0]
-    }
-
-
 def _judge(
-    tasks: Tasks, volume: Volume, keys: dict[Index, Key], rule: Key, n_kinds: int
+    tasks: Tasks, volumes: list[Volume], rule: Key, make: MakeKeys, *others: Key, n_kinds: int
 ) -> tuple[Key, dict[Index, Key]]:
-    """Add tasks that find which components of blocks are critical; return that of all, and those of each block."""
-    surveys = {index: tasks.add(_mistakes.survey, key, rule, index=volume.number(index)) for index, key in keys.items()}
-    judged = tasks.add(_mistakes.judge, join_blocks(tasks, volume, surveys, rule, faces=1), n_kinds=n_kinds)
-    return judged, {index: tasks.add(_mistakes.table_of, judged, block=volume.number(index)) for index in keys}
+    """Add tasks that find which components are critical, of all blocks, and the part of each.
+
+    Args:
+        tasks: to add to.
+        volumes: what keys are made of.
+        rule: task that returns what is connected.
+        make: makes keys of what others return, and of the blocks of the volumes.
+        others: tasks.
+        n_kinds: how many kinds of mistakes there are.
+    """
+    first = volumes[0]
+    surveys = {
+        index: tasks.add(_mistakes.survey, rule, *others, *blocks, make=make, index=first.number(index))
+        for index, blocks in _blocks(volumes)
+    }
+    judged = tasks.add(_mistakes.judge, join_blocks(tasks, first, surveys, rule, faces=1), n_kinds=n_kinds)
+    return judged, {index: tasks.add(_mistakes.table_of, judged, block=first.number(index)) for index in surveys}
+
+
+def _mark(
+    volumes: list[Volume], rule: Key, make: MakeKeys, judged: Any, tables: dict[Index, Key], *others: Key
+) -> list[Any]:
+    """Return dask arrays of what is missed and critical, and in keys of two masks, of what is invented and critical."""
+    again = [each.again(judged) for each in volumes]
+    tasks = Tasks(*(each.array for each in again), judged)
+    marked = {
+        index: tasks.add(_mistakes.mark, rule, tables[index], *others, *blocks, make=make)
+        for index, blocks in _blocks(again)
+    }
+    masks = [{index: tasks.part(key, k) for index, key in marked.items()} for k in (0, 1)]
+    return [volumes[0].restore(tasks.array(each, volumes[0].array.chunks, np.bool_)) for each in masks]
+
+
+def _blocks(volumes: list[Volume]) -> Iterator[tuple[Index, list[Key]]]:
+    """Yield the index of each block, and its keys in all volumes."""
+    keys = [each.keys() for each in volumes]
+    return ((index, [each[index] for each in keys]) for index in keys[0])
