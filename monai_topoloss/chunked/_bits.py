@@ -53,7 +53,7 @@ class Bits(NamedTuple):
     def unpack(self, like: Volume) -> Any:
         """Return a dask array of bool, (Z, Y, X), in chunks like those of a volume."""
         keys = {index: block.key for index, block in self.blocks.items()}
-        array = Tasks(*self.blocks.values()).array(keys, self.sizes, np.uint8)
+        array = Tasks(others=list(self.blocks.values())).array(keys, self.sizes, np.uint8)
         z, y, x = like.array.chunks
         in_bytes = tuple(-(-size // 8) for size in _whole_bytes(x))
         array = array.rechunk((z, y, in_bytes))

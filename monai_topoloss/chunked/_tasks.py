@@ -47,14 +47,15 @@ class Tasks:
     Once something has been made of them, there can be no more: graphs are put together by the names of their parts.
 
     Args:
-        dependencies: what the keys of arguments belong to, besides these tasks: arrays, and other collections of Dask.
+        inputs: dask arrays whose blocks are arguments; what is behind them and needed by one task becomes part of it.
+        others: Dask's collections whose keys are arguments, and which stay as they are.
     """
 
-    def __init__(self, *dependencies: Any) -> None:
+    def __init__(self, *inputs: Any, others: Sequence[Any] = ()) -> None:
         self._name = f"tasks-{uuid.uuid4().hex}"
         self._tasks: dict[Key, Any] = {}
-        self._arrays = [each for each in dependencies if isinstance(each, da.Array)]
-        self._others = [each for each in dependencies if not isinstance(each, da.Array)]
+        self._inputs = inputs
+        self._others = others
         self._graph: Any = None
 
     def add(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Key:
@@ -76,7 +77,7 @@ class Tasks:
     def collection(self, key: Key) -> Any:
         """Return what a task computes as one of Dask's collections."""
         if self._graph is None:
-            behind = [dict(each.__dask_graph__()) for each in self._arrays]
+            behind = [dict(each.__dask_graph__()) for each in self._inputs]
             done = {key for each in self._others for key in each.__dask_graph__()}
             tasks = _fuse(self._tasks, {key: task for each in behind for key, task in each.items()}, done)
             self._graph = _Graph.from_collections(self._name, tasks, dependencies=self._others)

@@ -67,7 +67,7 @@ def label_volume(volume: Volume, connectivity: int) -> tuple[Volume, Any]:
     after = tasks.collection(numbered)
     again = volume.again(after)
     dtype = np.dtype(np.int32 if volume.array.size < 2**31 else np.int64)
-    writing = Tasks(again.array, after)
+    writing = Tasks(again.array, others=[after])
     labels = {
         index: writing.add(_write, key, numbers[index], rule=rule, dtype=dtype) for index, key in again.keys().items()
     }

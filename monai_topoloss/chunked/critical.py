@@ -108,7 +108,7 @@ def _of_objects(reference: Volume, other: Volume, num_classes: int | None, rule:
     volumes = [reference, other]
     if rule.object_connectivity != rule.mistake_connectivity:
         volumes.append(label_volume(reference, rule.object_connectivity)[0])
-    tasks = Tasks(*(each.array for each in volumes), seen)
+    tasks = Tasks(*(each.array for each in volumes), others=[seen])
     by_rule = tasks.add(_mistakes.make_rule, as_mask, rule=rule, num_classes=num_classes)
     make = partial(_mistakes.object_keys, num_classes=num_classes)
     judged, tables = _judge(tasks, volumes, by_rule, make, as_mask, n_kinds=num_classes or 1)
@@ -144,7 +144,7 @@ def _mark(
 ) -> list[Any]:
     """Return dask arrays of what is missed and critical, and in keys of two masks, of what is invented and critical."""
     again = [each.again(judged) for each in volumes]
-    tasks = Tasks(*(each.array for each in again), judged)
+    tasks = Tasks(*(each.array for each in again), others=[judged])
     marked = {
         index: tasks.add(_mistakes.mark, rule, tables[index], *others, *blocks, make=make)
         for index, blocks in _blocks(again)

@@ -79,7 +79,7 @@ def centerline_dice(
 
 def _call(function: Callable[..., Tensor], *arrays: Any, **options: Any) -> Any:
     """Return what a function of dask arrays of one block each returns, a number in float32."""
-    tasks = Tasks(*arrays)
+    tasks = Tasks(others=arrays)
     return tasks.number(tasks.add(function, *map(only_key, arrays), **options), np.float32)
 
 
@@ -379,10 +379,16 @@ def _read(y_pred: Any, y: Any, ignore_index: int | None, *, instances: bool | No
     label = as_volume("y", y, shape_of=("y_pred", y_pred))
     named = (("y_pred", prediction), ("y", label))
     if ignore_index is None:  # each on its own, so that it is read once
-        own = (_map(_read_one, each, argument=name, instances=instances) for name, each in named)
+        own = (_read_alone(name, each, instances=instances) for name, each in named)
         return _Pair(next(own), next(own), None)
     options: dict[str, Any] = {"ignore_index": ignore_index, "instances": instances}
     return _Pair(*(_map(_part, prediction, label, which=which, **options) for which in range(3)))
+
+
+def _read_alone(name: str, volume: Volume, *, instances: bool | None) -> Volume:
+    if volume.array.dtype == np.bool_ and not instances:
+        return volume  # there is nothing to check
+    return _map(_read_one, volume, argument=name, instances=instances)
 
 
 def _map(function: Callable[..., Any], *volumes: Volume, **options: Any) -> Volume:

@@ -87,7 +87,7 @@ def _thin(volume: Volume, method: str) -> Bits:
     """Thin a volume of bool; compute it."""
     how = _ROUNDS[method, volume.ndim]
     bits = pack(volume, how.side)
-    tasks = Tasks(*bits.blocks.values())
+    tasks = Tasks(others=list(bits.blocks.values()))
     keys = {index: tasks.add(_look_at, block.key, box=bits.box(index)) for index, block in bits.blocks.items()}
     blocks, seen = dask.persist(bits.blocks, {index: tasks.collection(key) for index, key in keys.items()})
     bits = bits._replace(blocks=blocks)
@@ -98,7 +98,7 @@ def _thin(volume: Volume, method: str) -> Bits:
     changed = occupied = set(corners)
     while changed:
         boxes = {index: bits.widen(bits.box(index), (how.reach, how.reach, -(-how.reach // 8))) for index in occupied}
-        tasks = Tasks(*bits.blocks.values())
+        tasks = Tasks(others=list(bits.blocks.values()))
         turns = {
             index: _add_turn(tasks, bits, index, box, corner, ndim=volume.ndim, method=method, passes=how.passes)
             for index, box in boxes.items()
@@ -218,7 +218,7 @@ def _read(label: NDArray[Any], *, ignore_index: int | None) -> NDArray[Any]:
 
 def _dilate(bits: Bits, volume: Volume, radius: int) -> Any:
     """Return a dask array of bool, (Z, Y, X): where something is within the ball of the L1 norm with that radius."""
-    tasks = Tasks(*bits.blocks.values())
+    tasks = Tasks(others=list(bits.blocks.values()))
     near = {}
     for index in np.ndindex(*volume.grid):
         box = volume.box(index)

@@ -42,7 +42,7 @@ def test_again_does_not_repeat_what_is_kept():
     tasks = Tasks()
     value = tasks.add(_noted, tasks.constant(order))
     kept = tasks.collection(value)
-    use = Tasks(kept)
+    use = Tasks(others=[kept])
     array = use.number(use.add(_itself, value), np.int64)
     assert int(again(array, kept, kept) + array) == 2
     assert order == ["once"]
@@ -94,6 +94,19 @@ def test_nothing_is_read_before_it_is_asked_for(function):
     reads = []
     function(counted((4, 4, 4), 2, reads))
     assert not reads
+
+
+def test_tasks_are_as_many_as_blocks():
+    """What is fused is reading and looking, not all there is."""
+    mask = da.zeros((6, 6, 6), dtype=bool, chunks=2)
+    for result in (
+        chunked.variation_of_information(mask, mask),
+        chunked.betti_error(mask, mask),
+        chunked.critical_error(mask, mask),
+        chunked.betti_numbers(mask),
+        chunked.label_components(mask).labels,
+    ):
+        assert len(dict(result.__dask_graph__())) >= 2 * 27
 
 
 class Block(np.ndarray):
