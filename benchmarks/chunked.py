@@ -1,6 +1,6 @@
 """Whole volumes in chunks: time against memory, and how much of it, for volumes that memory does not hold.
 
-python benchmarks/chunked.py                       # 2048^3, about two hours on two CPU cores and 1 GiB of disk
+python benchmarks/chunked.py                       # 2048^3, about ten minutes and 0.2 GiB of disk
 python benchmarks/chunked.py --size 512
 
 A label of vessel trees, and a prediction with gaps and bridges, are written to Zarr chunk by chunk. Each operation then

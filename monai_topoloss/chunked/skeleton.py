@@ -198,7 +198,7 @@ def tubed_skeleton(
         bits = _thin(volume._replace(array=part), method)
         is_near = _dilate(bits, volume, min(radius, sum(label.shape)))
         tubes = da.where(is_near & part, volume.array, tubes)
-    return volume.restore(tubes)
+    return volume.restore(tubes).astype(label.dtype)  # also of another order of bytes
 
 
 def _list_values(found: list[NDArray[Any]]) -> list[Any]:

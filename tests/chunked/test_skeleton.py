@@ -73,7 +73,7 @@ def test_parities_count_from_the_corner_of_the_whole(small_blocks, shift):
 def test_tubes_as_in_memory(small_blocks, seed, per_class, ndim):
     rng = np.random.default_rng(seed)
     mask = make_mask(rng, ndim, 40)
-    label = (mask * rng.integers(1, 4, mask.shape)).astype([np.uint8, np.int64, np.float32, np.int16][seed])
+    label = (mask * rng.integers(1, 4, mask.shape)).astype(["u1", ">i4", "f4", "i2"][seed])
     small_blocks("zhang" if ndim == 2 else "lee", ndim, 2, 16)
     options = {"radius": int(rng.choice([0, 1, 2, 15, 200])), "per_class": per_class}
     if seed % 2:
