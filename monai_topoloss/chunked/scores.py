@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option
-from monai_topoloss._checks.segmentations import check_ignored_value, check_zero_one
-from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss.backends.cpu.partitions import compare_pairs, list_pairs
+from monai_topoloss.chunked._pairs import Pair, read_pair
 from monai_topoloss.chunked._tasks import Tasks, da, only_key
-from monai_topoloss.chunked._volumes import Volume, as_volume, for_each
+from monai_topoloss.chunked._volumes import Volume, for_each
 from monai_topoloss.chunked.betti import betti_numbers, euler_number
 from monai_topoloss.chunked.components import label_volume
 from monai_topoloss.chunked.critical import critical_components
@@ -25,8 +23,6 @@ from monai_topoloss.metrics import adapted_rand_error as _are
 from monai_topoloss.metrics import centerline_dice as _cldice
 from monai_topoloss.metrics import critical_error as _critical
 from monai_topoloss.metrics import variation_of_information as _voi
-from monai_topoloss.metrics._base import prepare
-from monai_topoloss.topology._items import as_ids
 
 __all__ = ["adapted_rand_error", "betti_error", "centerline_dice", "critical_error", "variation_of_information"]
 
@@ -68,7 +64,7 @@ def centerline_dice(
         1.0
     """
     check_option("score", score, _cldice.SCORES)
-    pair = _read(y_pred, y, ignore_index)
+    pair = read_pair(y_pred, y, ignore_index)
     masks = [each.array for each in pair[:2]]
     if pair.label.ndim == 2:
         masks = [mask[0] for mask in masks]
@@ -128,7 +124,7 @@ def betti_error(
         1.0
     """
     check_betti_kind(kind)
-    pair = _read(y_pred, y, ignore_index)
+    pair = read_pair(y_pred, y, ignore_index)
     check_betti_kind(kind, pair.label.ndim)
     count = euler_number if kind == "euler" else betti_numbers
     found, true = (
@@ -189,7 +185,7 @@ def variation_of_information(
         1.392
     """
     check_option("score", score, _voi.SCORES)
-    pair = _read(y_pred, y, ignore_index, instances=instances)
+    pair = read_pair(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
     return _call(_voi_of, errors, score=score, ignore_empty=ignore_empty)
 
@@ -240,7 +236,7 @@ def adapted_rand_error(
         1.0
     """
     check_option("score", score, _are.SCORES)
-    pair = _read(y_pred, y, ignore_index, instances=instances)
+    pair = read_pair(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
     return _call(_are_of, errors, score=score, ignore_empty=ignore_empty)
 
@@ -250,7 +246,7 @@ def _are_of(errors: NDArray[np.float64], *, score: str, ignore_empty: bool) -> T
     return _or_nan(value, errors[5], ignore_empty=ignore_empty)
 
 
-def _compare(pair: _Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:
+def _compare(pair: Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:
     """Return `monai_topoloss.backends.base.PartitionErrors` and whether there is a label, float64 ``(6,)``."""
     connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
     ids = list(pair[:2])
@@ -327,7 +323,7 @@ def critical_error(
         1.0
     """
     check_option("kind", kind, _critical.KINDS)
-    pair = _read(y_pred, y, ignore_index, instances=instances)
+    pair = read_pair(y_pred, y, ignore_index, instances=instances)
     connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
     found = critical_components(pair.prediction.array, pair.label.array, connectivity=connectivity)
     among: Any = None
@@ -362,54 +358,3 @@ def _critical_of(value: Any, some_true: Any, among: Any = 1, *, ignore_empty: bo
 def _or_nan(value: Tensor, some_true: Any, *, ignore_empty: bool) -> Tensor:
     """Return float32: NaN if the label is empty, and that counts for nothing."""
     return torch.full((), torch.nan) if ignore_empty and not some_true else value.float()
-
-
-class _Pair(NamedTuple):
-    """Prediction and label: bool, or ids of objects. Both are 0 where voxels are ignored."""
-
-    prediction: Volume
-    label: Volume
-    ignored: Volume | None  # bool
-
-
-def _read(y_pred: Any, y: Any, ignore_index: int | None, *, instances: bool | None = None) -> _Pair:
-    """Check prediction and label, as `monai_topoloss.metrics` do."""
-    check_ignored_value(ignore_index, instances=bool(instances))
-    prediction = as_volume("y_pred", y_pred)
-    label = as_volume("y", y, shape_of=("y_pred", y_pred))
-    named = (("y_pred", prediction), ("y", label))
-    if ignore_index is None:  # each on its own, so that it is read once
-        own = (_read_alone(name, each, instances=instances) for name, each in named)
-        return _Pair(next(own), next(own), None)
-    options: dict[str, Any] = {"ignore_index": ignore_index, "instances": instances}
-    return _Pair(*(_map(_part, prediction, label, which=which, **options) for which in range(3)))
-
-
-def _read_alone(name: str, volume: Volume, *, instances: bool | None) -> Volume:
-    if volume.array.dtype == np.bool_ and not instances:
-        return volume  # there is nothing to check
-    return _map(_read_one, volume, argument=name, instances=instances)
-
-
-def _map(function: Callable[..., Any], *volumes: Volume, **options: Any) -> Volume:
-    meta = function(*(np.zeros((0, 0, 0), each.array.dtype) for each in volumes), **options)
-    array = da.map_blocks(function, *(each.array for each in volumes), meta=meta, **options)
-    return volumes[-1]._replace(array=array)
-
-
-def _read_one(ids: NDArray[Any], *, argument: str, instances: bool | None) -> NDArray[Any]:
-    tensor = check_tensor(argument, ids)
-    if instances:
-        check_class_ids(argument, tensor)
-        return as_ids(tensor).numpy()
-    check_zero_one(argument, tensor, has_instances=instances is not None)
-    return (tensor != 0).numpy()
-
-
-def _part(
-    y_pred: NDArray[Any], y: NDArray[Any], *, which: int, ignore_index: int | None, instances: bool | None
-) -> NDArray[Any]:
-    pair = prepare(
-        y_pred[None, None], y[None, None], include_background=True, ignore_index=ignore_index, instances=instances
-    )
-    return cast(Tensor, pair[which])[0, 0].numpy()
