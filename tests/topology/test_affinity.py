@@ -279,3 +279,12 @@ def test_high_ids_are_told_apart():
 def test_bad_arguments(input, target, options, error, message):
     with pytest.raises(error, match=message):
         critical_affinities(input, target, **{"edges": NEAREST[2], **options})
+
+
+def test_tolerance_where_neighbours_in_a_row_are_never_joined():
+    """Without an edge along rows, each column is on its own, and has its own depth."""
+    ids = np.repeat([[1, 2, 3]], 9, axis=0)
+    affinity = affinities(ids, [(1, 0)])
+    affinity[0, 6] = False  # cuts the last two voxels off each
+    assert int(critical_affinities(affinity, ids, [(1, 0)]).n_splits) == 3
+    assert int(critical_affinities(affinity, ids, [(1, 0)], tolerance=2).n_splits) == 0
