@@ -57,7 +57,7 @@ class Bits(NamedTuple):
         z, y, x = like.array.chunks
         in_bytes = tuple(-(-size // 8) for size in _whole_bytes(x))
         array = array.rechunk((z, y, in_bytes))
-        array = array.map_blocks(_unpack, dtype=np.bool_, chunks=(z, y, tuple(8 * size for size in in_bytes)))
+        array = array.map_blocks(unpack_block, dtype=np.bool_, chunks=(z, y, tuple(8 * size for size in in_bytes)))
         return array[..., : sum(x)].rechunk(like.array.chunks)
 
 
@@ -99,7 +99,8 @@ def _pack(block: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(block, axis=-1, bitorder="little")
 
 
-def _unpack(block: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def unpack_block(block: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the voxels of a block."""
     return np.unpackbits(block, axis=-1, bitorder="little").view(np.bool_)
 
 

@@ -187,14 +187,8 @@ def variation_of_information(
     check_option("score", score, _voi.SCORES)
     pair = read_pair(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
-    return _call(_voi_of, errors, score=score, ignore_empty=ignore_empty)
-
-
-def _voi_of(errors: NDArray[np.float64], *, score: str, ignore_empty: bool) -> Tensor:
-    splits, merges = torch.as_tensor(errors).float()[:2]
-    return _or_nan(
-        {"sum": splits + merges, "split": splits, "merge": merges}[score], errors[5], ignore_empty=ignore_empty
-    )
+    parts = {"sum": [0, 1], "split": [0], "merge": [1]}[score]
+    return _call(_add_up, errors, parts=parts, ignore_empty=ignore_empty)
 
 
 def adapted_rand_error(
@@ -238,12 +232,12 @@ def adapted_rand_error(
     check_option("score", score, _are.SCORES)
     pair = read_pair(y_pred, y, ignore_index, instances=instances)
     errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
-    return _call(_are_of, errors, score=score, ignore_empty=ignore_empty)
+    return _call(_add_up, errors, parts=[2 + _are.SCORES.index(score)], ignore_empty=ignore_empty)
 
 
-def _are_of(errors: NDArray[np.float64], *, score: str, ignore_empty: bool) -> Tensor:
-    value = torch.as_tensor(errors).float()[2 + _are.SCORES.index(score)]
-    return _or_nan(value, errors[5], ignore_empty=ignore_empty)
+def _add_up(errors: NDArray[np.float64], *, parts: list[int], ignore_empty: bool) -> Tensor:
+    """Add up some of what `_compare` returns."""
+    return _or_nan(torch.as_tensor(errors[parts]).float().sum(), errors[5], ignore_empty=ignore_empty)
 
 
 def _compare(pair: Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:

@@ -14,7 +14,7 @@ from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
 from monai_topoloss.backends.cpu.skeleton import dilate_bytes
-from monai_topoloss.chunked._bits import Bits, pack
+from monai_topoloss.chunked._bits import Bits, pack, unpack_block
 from monai_topoloss.chunked._tasks import Index, Key, Tasks, da, dask
 from monai_topoloss.chunked._volumes import Box, Volume, as_volume, for_each
 from monai_topoloss.chunked.betti import read_mask
@@ -232,4 +232,4 @@ def _dilate(bits: Bits, volume: Volume, radius: int) -> Any:
 
 def _dilate_in(bits: NDArray[np.uint8], *, radius: int, own: Box) -> NDArray[np.bool_]:
     dilated = dilate_bytes(np.ascontiguousarray(bits), radius)[own[0], own[1]]
-    return np.unpackbits(dilated, axis=-1, bitorder="little")[..., own[2]].astype(bool)
+    return unpack_block(dilated)[..., own[2]]

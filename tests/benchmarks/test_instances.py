@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI's and PyTorch's lo
 
 @pytest.fixture(scope="module")
 def code():
-    names = ("training", "losses", "volume", "run", "report", "cost", "pictures")
+    names = ("training", "losses", "volume", "run", "report", "cost", "pictures", "mistakes")
     with imported(FOLDER, names) as scripts:
         yield scripts
 
@@ -130,7 +130,7 @@ def test_cost_and_pictures(code, root, tmp_path, monkeypatch):
     small = dict(each.split("=") for each in SMALL)
     read_arm = code["run"].read_arm
     overrides = {key: yaml.safe_load(value) for key, value in small.items()}
-    for script in ("run", "cost", "pictures"):
+    for script in ("run", "cost", "pictures", "mistakes"):
         monkeypatch.setattr(code[script], "read_arm", lambda arm, _=None: read_arm(arm, overrides))
     places = ("--results", tmp_path / "results", "--work", tmp_path / "work", "--root", root)
     command(code["run"], monkeypatch, *places, "--arms", *arms, "--seeds", "0", "--planes", "16", "--device", "cpu")
@@ -142,6 +142,23 @@ def test_cost_and_pictures(code, root, tmp_path, monkeypatch):
     command(code["pictures"], monkeypatch, *places)
     with Image.open(tmp_path / "results" / "pictures.png") as picture:
         assert picture.width > picture.height
+
+
+def test_mistakes(code, root, tmp_path, monkeypatch, capsys):
+    overrides = {key: yaml.safe_load(value) for key, value in (each.split("=") for each in SMALL)}
+    read_arm = code["run"].read_arm
+    for script in ("run", "mistakes"):
+        monkeypatch.setattr(code[script], "read_arm", lambda arm, _=None: read_arm(arm, overrides))
+    places = ("--root", root, "--results", tmp_path / "results", "--work", tmp_path / "work")
+    command(code["run"], monkeypatch, *places, "--arms", "bce", "--seeds", "0", "--planes", "16", "--device", "cpu")
+    capsys.readouterr()
+    command(code["mistakes"], monkeypatch, *places, "--planes", "16")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "of affinities that part, above 0.5", "of affinities that join, below 0.5", "of wrong joins, critical",
+        "mutex watershed",
+    ]  # fmt: skip
+    assert all(0 <= float(line.split()[-1]) <= 1 for line in lines)
 
 
 def test_thresholds_are_chosen_by_the_validation(code, tmp_path):
