@@ -83,20 +83,46 @@ def _put_together(parts: list[NDArray[np.uint8]], *, shape: tuple[int, ...], pla
     return whole
 
 
-def pack(volume: Volume, side: int) -> Bits:
-    """Pack a volume of bool; blocks are of about ``side`` voxels along each axis."""
+def pack(volume: Volume, side: int) -> tuple[Bits, dict[Index, NDArray[np.int64]]]:
+    """Pack a volume of bool, and compute that.
+
+    Args:
+        volume: to pack.
+        side: blocks are of about so many voxels along each axis.
+
+    Returns:
+        The bits, and the lowest z, y and x of the foreground in the whole, for each block that has some.
+    """
     z, y, x = volume.array.chunks
     array = volume.array.rechunk((z, y, _whole_bytes(x)))
     packed_x = tuple(-(-size // 8) for size in array.chunks[2])
     array = array.map_blocks(_pack, dtype=np.uint8, chunks=(z, y, packed_x))
     sides = (side, side, max(side // 8, 1))
     array = array.rechunk(tuple(_split(length, size) for length, size in zip(array.shape, sides, strict=True)))
-    blocks = array.to_delayed(optimize_graph=False)
-    return Bits({index: blocks[index] for index in np.ndindex(blocks.shape)}, array.chunks)
+    bits = Bits({}, array.chunks)
+    tasks = Tasks(array)
+    keys = {index: tasks.add(_keep, (array.name, *index), keep=True) for index in np.ndindex(array.numblocks)}
+    seen = {index: tasks.add(_look_at, key, box=bits.box(index), keep=True) for index, key in keys.items()}
+    blocks, corners = tasks.settle(keys, seen)
+    return bits._replace(blocks=blocks), {index: corner for index, corner in corners.items() if corner is not None}
 
 
 def _pack(block: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(block, axis=-1, bitorder="little")
+
+
+def _keep(block: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return block
+
+
+def _look_at(block: NDArray[np.uint8], *, box: Box) -> NDArray[np.int64] | None:
+    """Return the lowest z, y and x of the foreground of a block, in the whole; None if there is none."""
+    if not block.any():
+        return None
+    z, y = (int(np.flatnonzero(block.any(axis=axes))[0]) for axes in ((1, 2), (0, 2)))
+    columns = np.bitwise_or.reduce(block.reshape(-1, block.shape[2]), axis=0)
+    x = int(np.flatnonzero(np.unpackbits(columns, bitorder="little"))[0])
+    return np.array([z + box[0].start, y + box[1].start, x + 8 * box[2].start])
 
 
 def unpack_block(block: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -107,8 +107,8 @@ def visit(
     for index in blocks:
         steps = [step for step in product((0, 1), repeat=3) if _add(index, step) in blocks]
         met = [_add(index, step) for step in steps]
-        where = {"steps": steps, "blocks": [volume.number(each) for each in met]}
-        results.append(tasks.add(function, [blocks[each] for each in met], *others, **where, **options))
+        options |= {"steps": steps, "blocks": [volume.number(each) for each in met]}
+        results.append(tasks.add(function, [blocks[each] for each in met], *others, **options))
     return results
 
 

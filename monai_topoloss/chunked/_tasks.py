@@ -13,9 +13,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+
+from monai_topoloss.chunked import _scratch
 
 try:
     import dask as _dask
@@ -57,22 +60,56 @@ class Tasks:
         self._inputs = inputs
         self._others = others
         self._graph: Any = None
+        scratch = _scratch.current()
+        self._kept = None if scratch is None else scratch.next_graph()
 
-    def add(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Key:
-        """Add the call of a function: on keys, or lists of keys, and with options that are known."""
+    def add(self, function: Callable[..., Any], *arguments: Any, keep: bool = False, **options: Any) -> Key:
+        """Add the call of a function: on keys, or lists of keys, and with options that are known.
+
+        What it returns is worth keeping in the scratch folder, if there is one and ``keep`` says so.
+        """
         if self._graph is not None:
             raise RuntimeError("Something has been made of these tasks: there can be no more.")
         key = (f"{function.__name__.strip('_')}-{self._name[-16:]}", len(self._tasks))
-        self._tasks[key] = (partial(function, **options), *arguments)
+        call = partial(function, **options)
+        if keep and self._kept is not None:
+            path = self._path(key)
+            self._tasks[key] = (
+                (partial(_scratch.load, path=path),) if path.exists() else (_scratch.Keeping(call, path), *arguments)
+            )
+        else:
+            self._tasks[key] = (call, *arguments)
         return key
+
+    def _path(self, key: Key) -> Path:
+        return cast(Path, self._kept) / str(key[1])
 
     def constant(self, value: Any) -> Key:
         """Add a task that returns a value, which may be of a kind that Dask would look into."""
         return self.add(_constant, value=value)
 
-    def part(self, key: Key, k: Any) -> Key:
+    def part(self, key: Key, k: Any, *, keep: bool = False) -> Key:
         """Add a task that returns part of a result: so what is not needed any more can be forgotten."""
-        return self.add(_part, key, k=k)
+        return self.add(_part, key, k=k, keep=keep)
+
+    def settle(self, blocks: dict[Index, Key], values: dict[Index, Key]) -> tuple[dict[Index, Any], dict[Index, Any]]:
+        """Compute tasks that have been added to be kept, and others.
+
+        Returns:
+            One of Dask's collections for each of the first, which is in memory, or in the scratch folder if there is
+            one. And what the others return.
+        """
+        if self._kept is None:
+            done, found = dask.persist(
+                *({i: self.collection(key) for i, key in each.items()} for each in (blocks, values))
+            )
+            return done, dask.compute(found)[0]
+        waiting = [self.add(_nothing, key) for key in blocks.values() if not self._path(key).exists()]
+        found = {index: self.collection(key) for index, key in values.items()}
+        found, _ = dask.compute(found, [self.collection(key) for key in waiting])
+        loading = Tasks()
+        keys = {index: loading.add(_scratch.load, path=self._path(key)) for index, key in blocks.items()}
+        return {index: loading.collection(key) for index, key in keys.items()}, found
 
     def collection(self, key: Key) -> Any:
         """Return what a task computes as one of Dask's collections."""
@@ -182,6 +219,10 @@ def _constant(*, value: Any) -> Any:
 
 def _part(result: Any, *, k: Any) -> Any:
     return result[k]
+
+
+def _nothing(_: Any) -> None:
+    """Wait for a result, and forget it."""
 
 
 def _itself(value: Any) -> Any:

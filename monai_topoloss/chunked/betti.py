@@ -59,8 +59,8 @@ def betti_numbers(mask: Any, *, connectivity: int | None = None) -> Any:
     found = {}
     for index, key in volume.keys().items():
         outer = [(axis, end) for axis in range(3) for end in (0, -1) if _is_last(volume, index, axis, end)]
-        options = {"foreground": foreground, "background": background, "block": volume.number(index), "outer": outer}
-        found[index] = tasks.add(_survey, key, **options)
+        options: dict[str, Any] = {"foreground": foreground, "background": background, "outer": outer}
+        found[index] = tasks.add(_survey, key, keep=True, block=volume.number(index), **options)
     of_foreground = join_blocks(tasks, volume, found, tasks.constant(foreground), faces=1)
     n_components = tasks.add(_count, of_foreground, side=0)
     euler = tasks.add(sum, visit(tasks, volume, found, _euler_at, connectivity=connectivity, faces=1, own=3))
@@ -94,7 +94,7 @@ def euler_number(mask: Any, *, connectivity: int | None = None) -> Any:
     """
     volume, connectivity = _prepare(mask, connectivity)
     tasks = Tasks(volume.array)
-    found = for_each(tasks, _survey_euler, volume, connectivity=connectivity)
+    found = for_each(tasks, _survey_euler, volume, keep=True, connectivity=connectivity)
     numbers = visit(tasks, volume, found, _euler_at, connectivity=connectivity, faces=0, own=1)
     return tasks.number(tasks.add(sum, numbers))
 

@@ -58,7 +58,7 @@ def label_volume(volume: Volume, connectivity: int) -> tuple[Volume, Any]:
     rule = Labelling(connectivity)
     tasks = Tasks(volume.array)
     found = {
-        index: tasks.add(_survey, key, box=volume.box(index), shape=volume.array.shape, rule=rule)
+        index: tasks.add(_survey, key, keep=True, box=volume.box(index), shape=volume.array.shape, rule=rule)
         for index, key in volume.keys().items()
     }
     numbered = tasks.add(_number, join_blocks(tasks, volume, found, tasks.constant(rule), faces=1))

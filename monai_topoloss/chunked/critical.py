@@ -99,7 +99,9 @@ def _of_objects(reference: Volume, other: Volume, num_classes: int | None, rule:
     """Find what the other misses of the objects of a reference and is critical; return how many that is too."""
     look = Tasks(reference.array)
     if num_classes is None and reference.array.dtype != np.bool_:
-        as_mask = look.add(_mistakes.is_mask, list(for_each(look, _mistakes.list_values, reference).values()))
+        as_mask = look.add(
+            _mistakes.is_mask, list(for_each(look, _mistakes.list_values, reference, keep=True).values())
+        )
         seen = look.collection(as_mask)
         reference, other = reference.again(seen), other.again(seen)
     else:
@@ -132,7 +134,7 @@ def _judge(
     """
     first = volumes[0]
     surveys = {
-        index: tasks.add(_mistakes.survey, rule, *others, *blocks, make=make, index=first.number(index))
+        index: tasks.add(_mistakes.survey, rule, *others, *blocks, keep=True, make=make, index=first.number(index))
         for index, blocks in _blocks(volumes)
     }
     judged = tasks.add(_mistakes.judge, join_blocks(tasks, first, surveys, rule, faces=1), n_kinds=n_kinds)

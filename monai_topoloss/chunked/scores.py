@@ -248,7 +248,7 @@ def _compare(pair: Pair, connectivity: int | None, *, instances: bool, foregroun
         ids = [label_volume(each, connectivity)[0] for each in ids]
     volumes = ids if pair.ignored is None else [*ids, pair.ignored]
     tasks = Tasks(*(each.array for each in volumes))
-    tables = for_each(tasks, _list_pairs, *volumes, foreground_only=foreground_only)
+    tables = for_each(tasks, _list_pairs, *volumes, keep=True, foreground_only=foreground_only)
     compared = tasks.add(_compare_tables, list(tables.values()), foreground_only=foreground_only)
     return tasks.number(compared, np.float64, (6,))
 
@@ -337,7 +337,7 @@ def _count_objects(label: Volume, connectivity: int, *, instances: bool) -> Any:
     if not instances:
         return label_volume(label, connectivity)[1]
     tasks = Tasks(label.array)
-    return tasks.number(tasks.add(_count_ids, list(for_each(tasks, np.unique, label).values())))
+    return tasks.number(tasks.add(_count_ids, list(for_each(tasks, np.unique, label, keep=True).values())))
 
 
 def _count_ids(ids: Sequence[NDArray[Any]]) -> int:

@@ -86,12 +86,7 @@ def _check_method(method: str | None, ndim: int) -> str:
 def _thin(volume: Volume, method: str) -> Bits:
     """Thin a volume of bool; compute it."""
     how = _ROUNDS[method, volume.ndim]
-    bits = pack(volume, how.side)
-    tasks = Tasks(others=list(bits.blocks.values()))
-    keys = {index: tasks.add(_look_at, block.key, box=bits.box(index)) for index, block in bits.blocks.items()}
-    blocks, seen = dask.persist(bits.blocks, {index: tasks.collection(key) for index, key in keys.items()})
-    bits = bits._replace(blocks=blocks)
-    corners = {index: corner for index, corner in dask.compute(seen)[0].items() if corner is not None}
+    bits, corners = pack(volume, how.side)
     if not corners:
         return bits
     corner = np.min(list(corners.values()), axis=0)
@@ -104,10 +99,10 @@ def _thin(volume: Volume, method: str) -> Bits:
             for index, box in boxes.items()
             if any(other in changed for other, _, _ in bits.overlapping(box))
         }
-        each = [{index: tasks.part(key, k) for index, key in turns.items()} for k in (0, 1)]
-        blocks, news = dask.persist(*({index: tasks.collection(key) for index, key in keys.items()} for keys in each))
+        parts = ({index: tasks.part(key, k, keep=True) for index, key in turns.items()} for k in (0, 1))
+        blocks, news = tasks.settle(*parts)
         bits = bits._replace(blocks={**bits.blocks, **blocks})
-        changed = {index for index, is_new in dask.compute(news)[0].items() if is_new}
+        changed = {index for index, is_new in news.items() if is_new}
     return bits
 
 
@@ -117,16 +112,6 @@ def _add_turn(tasks: Tasks, bits: Bits, index: Index, wide: Box, corner: NDArray
     own = tuple(slice(part.start - b, part.stop - b) for part, b in zip(bits.box(index), begin, strict=True))
     inside = corner - np.array([begin[0], begin[1], 8 * begin[2]])
     return tasks.add(_thin_block, bits.cut(tasks, wide), own=own, corner=inside, **options)
-
-
-def _look_at(block: NDArray[np.uint8], *, box: Box) -> NDArray[np.int64] | None:
-    """Return the lowest z, y and x of the foreground of a block, in the whole; None if there is none."""
-    if not block.any():
-        return None
-    z, y = (int(np.flatnonzero(block.any(axis=axes))[0]) for axes in ((1, 2), (0, 2)))
-    columns = np.bitwise_or.reduce(block.reshape(-1, block.shape[2]), axis=0)
-    x = int(np.flatnonzero(np.unpackbits(columns, bitorder="little"))[0])
-    return np.array([z + box[0].start, y + box[1].start, x + 8 * box[2].start])
 
 
 def _thin_block(
@@ -190,7 +175,7 @@ def tubed_skeleton(
     values: list[Any] = [None]
     if per_class:
         tasks = Tasks(volume.array)
-        found = tasks.add(_list_values, list(for_each(tasks, np.unique, volume).values()))
+        found = tasks.add(_list_values, list(for_each(tasks, np.unique, volume, keep=True).values()))
         values = dask.compute(tasks.collection(found))[0]
     tubes: Any = da.zeros_like(volume.array)
     for value in values:

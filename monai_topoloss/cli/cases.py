@@ -17,8 +17,9 @@ from monai_topoloss._checks.cases import (
 )
 from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss.cli.files import read_picture
+from monai_topoloss.cli.pairs import Mask, Pair
 from monai_topoloss.cli.placement import Affine, bring_together, spacing_of
-from monai_topoloss.cli.scores import OF_NEURONS, Mask, Pair, compute_scores
+from monai_topoloss.cli.scores import OF_NEURONS, compute_scores
 from monai_topoloss.cli.table import Row
 from monai_topoloss.datasets.swc import read_swc
 from monai_topoloss.topology.skeleton_graph import Skeletons

@@ -1,160 +1,110 @@
-"""The metrics of one case, or of one of its classes; what several are made of is computed once."""
+"""The metrics of one case, or of one of its classes, from what is counted of prediction and label."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from monai_topoloss._checks.options import check_patches
-from monai_topoloss.backends import backend_for
-from monai_topoloss.topology import betti_numbers, critical_components, label_components, skeletonize
-from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score_matches
-from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
-from monai_topoloss.topology.skeleton_scores import MIN_NODES, score_traced
+from monai_topoloss.topology._matching import Matches, score_matches
+from monai_topoloss.topology.skeleton_scores import SkeletonScores
 
-__all__ = ["METRICS", "OF_NEURONS", "OF_OBJECTS", "Pair", "compute_scores"]
-
-Mask = NDArray[np.bool_]
+__all__ = ["METRICS", "OF_NEURONS", "OF_OBJECTS", "Counts", "compute_scores"]
 
 
-class Pair:
-    """Masks of a prediction and a label, in C order, and what to make of them.
+class Counts(Protocol):
+    """What is counted of a prediction and a label: in memory, or in chunks."""
 
-    Args:
-        prediction: bool ``(*spatial)``.
-        label: likewise; both are background where voxels count for nothing.
-        counts: where voxels count, likewise; None: everywhere.
-        instances: ids of the objects of prediction and label; None: their components.
-        connectivity: of components.
-        patch_size: of the patches on which Betti numbers are compared.
-        skeletons: of the true objects; None: those of the label.
-        spacing: size of a voxel along each axis; None: 1.
-    """
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many voxels are foreground in each."""
 
-    def __init__(
-        self,
-        prediction: Mask,
-        label: Mask,
-        *,
-        counts: Mask | None = None,
-        instances: tuple[NDArray[Any], NDArray[Any]] | None = None,
-        connectivity: int | None = None,
-        patch_size: int | None = None,
-        skeletons: Skeletons | None = None,
-        spacing: Sequence[float] | None = None,
-    ) -> None:
-        self.prediction, self.label, self.counts = prediction, label, counts
-        self.instances = instances
-        self.connectivity, self.patch_size = connectivity, patch_size
-        self.skeletons, self.spacing = skeletons, spacing
-        self.sizes = np.count_nonzero(prediction), np.count_nonzero(label)
+    def shared(self) -> int:
+        """Return in how many voxels both are."""
 
-    @cached_property
-    def ids(self) -> Sequence[Any]:
-        """Ids of the objects of prediction and label, ``(*spatial)``."""
-        return self.instances or [
-            label_components(mask, connectivity=self.connectivity, spatial_dims=mask.ndim).labels
-            for mask in (self.prediction, self.label)
-        ]
+    def centerlines(self) -> tuple[int, int, int, int]:
+        """Return how many voxels of the prediction's skeleton are in the label, and how many it has; vice versa."""
 
-    @cached_property
-    def objects(self) -> list[torch.Tensor]:
-        """Ids of the objects of prediction and label, of each voxel that counts: ``(1, voxels)``."""
-        voxels = [array.reshape(-1) if self.counts is None else array[self.counts] for array in self.ids]
-        return [torch.from_numpy(array)[None] for array in voxels]
+    def betti_differences(self) -> NDArray[np.int64]:
+        """Return Betti numbers of the prediction less those of the label, (patches, axes)."""
+
+    def critical(self) -> tuple[int, int]:
+        """Return how many mistakes split and merge objects."""
+
+    def information(self) -> tuple[float, float]:
+        """Return the parts of the variation of information, of splits and of merges."""
+
+    def rand_error(self) -> float:
+        """Return the adapted Rand error."""
+
+    def matches(self) -> Matches:
+        """Return how many objects match."""
+
+    def neurons(self) -> SkeletonScores:
+        """Return the scores of skeletons."""
 
 
-def compute_scores(metrics: Collection[str], pair: Pair) -> list[float]:
+def compute_scores(metrics: Collection[str], counts: Counts) -> list[float]:
     """Return the metrics of those names; NaN where there is nothing to measure."""
     values: dict[str, float] = {}
     for group in _GROUPS:
         if not set(group.names).isdisjoint(metrics):
-            measurable = pair.sizes[1] > 0 or not group.needs_label
-            found = group.compute(pair) if measurable else [math.nan] * len(group.names)
+            measurable = counts.sizes[1] > 0 or not group.needs_label
+            found = group.compute(counts) if measurable else [math.nan] * len(group.names)
             values.update(zip(group.names, map(float, found), strict=True))
     return [values[metric] for metric in metrics]
 
 
-def _overlap(pair: Pair) -> list[float]:
-    return [2 * _count_both(pair.prediction, pair.label) / sum(pair.sizes)]
+def _overlap(counts: Counts) -> list[float]:
+    return [2 * counts.shared() / sum(counts.sizes)]
 
 
-def _centerlines(pair: Pair) -> list[float]:
-    precision = _share_within(skeletonize(pair.prediction, spatial_dims=pair.label.ndim), pair.label)
-    sensitivity = _share_within(skeletonize(pair.label, spatial_dims=pair.label.ndim), pair.prediction)
+def _centerlines(counts: Counts) -> list[float]:
+    inside, total, inside_label, total_label = counts.centerlines()
+    precision, sensitivity = inside / max(1, total), inside_label / max(1, total_label)
     return [2 * precision * sensitivity / max(precision + sensitivity, 1e-8), precision, sensitivity]
 
 
-def _betti(pair: Pair) -> list[float]:
-    shape = pair.label.shape
-    size, step = check_patches(pair.patch_size, None, shape)
-    starts = [sorted({*range(0, n - p, s), n - p}) for n, p, s in zip(shape, size, step, strict=True)]
-    differences = []
-    for corner in product(*starts):
-        where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
-        found, true = (
-            np.asarray(betti_numbers(mask[where], connectivity=pair.connectivity, spatial_dims=len(shape)))
-            for mask in (pair.prediction, pair.label)
-        )
-        differences.append(found - true)
+def _betti(counts: Counts) -> list[float]:
+    differences = counts.betti_differences()
     errors = np.abs(differences)
-    cavities = errors[:, 2].mean() if len(shape) == 3 else math.nan  # images have none
-    euler = np.abs(np.dot(differences, [1, -1, 1][: len(shape)]))
+    cavities: Any = errors[:, 2].mean() if errors.shape[1] == 3 else math.nan  # images have none
+    euler = np.abs(np.dot(differences, [1, -1, 1][: errors.shape[1]]))
     return [errors.sum(axis=1).mean(), errors[:, 0].mean(), errors[:, 1].mean(), cavities, euler.mean()]
 
 
-def _critical(pair: Pair) -> list[float]:
-    found = critical_components(
-        pair.prediction, pair.label, connectivity=pair.connectivity, spatial_dims=pair.label.ndim
-    )
-    return [float(found.n_splits), float(found.n_merges)]
+def _critical(counts: Counts) -> list[float]:
+    return list(map(float, counts.critical()))
 
 
-def _information(pair: Pair) -> list[float]:
-    errors = backend_for(pair.objects[0]).compare_partitions(*pair.objects, foreground_only=False)
-    return [(errors.splits + errors.merges).item(), errors.splits.item(), errors.merges.item()]
+def _information(counts: Counts) -> list[float]:
+    splits, merges = counts.information()
+    return [splits + merges, splits, merges]
 
 
-def _rand(pair: Pair) -> list[float]:
-    return [backend_for(pair.objects[0]).compare_partitions(*pair.objects, foreground_only=True).rand_error.item()]
+def _rand(counts: Counts) -> list[float]:
+    return [counts.rand_error()]
 
 
-def _instances(pair: Pair) -> list[float]:
-    prediction, label = (torch.from_numpy(ids) for ids in pair.ids)
-    matches = match_instances(prediction, label, LOWEST_IOU)
+def _instances(counts: Counts) -> list[float]:
+    matches = counts.matches()
     return [score_matches(matches, score) for score in ("f1", "pq")]
 
 
-def _neurons(pair: Pair) -> list[float]:
-    prediction, label = pair.ids
-    skeletons = pair.skeletons or trace_skeletons(label, spacing=pair.spacing)
-    sizes = np.array(pair.spacing or (1.0,) * label.ndim)
-    total, _ = score_traced(prediction, skeletons, sizes, MIN_NODES)
+def _neurons(counts: Counts) -> list[float]:
+    total = counts.neurons()
     shares = (total.correct, total.split, total.omitted, total.merged)
     return [total.normalized_erl, total.erl, *shares, total.n_splits, total.n_merges]
-
-
-def _share_within(skeleton: Mask, mask: Mask) -> float:
-    return _count_both(skeleton, mask) / max(1, int(np.count_nonzero(skeleton)))
-
-
-def _count_both(a: Mask, b: Mask) -> int:
-    """Count where both are, plane by plane, which takes no memory."""
-    return sum(int(np.count_nonzero(x & y)) for x, y in zip(a, b, strict=True))
 
 
 class _Group(NamedTuple):
     """Metrics that are computed together."""
 
     names: tuple[str, ...]
-    compute: Callable[[Pair], list[float]]
+    compute: Callable[[Counts], Sequence[float]]
     needs_label: bool  # an empty one has none
 
 

@@ -8,7 +8,8 @@ import torch
 from monai.metrics import compute_dice
 from scipy import ndimage
 
-from monai_topoloss.cli.scores import METRICS, Pair, compute_scores
+from monai_topoloss.cli.pairs import Pair
+from monai_topoloss.cli.scores import METRICS, compute_scores
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
     compute_betti_error,
