@@ -120,6 +120,10 @@ class Tasks:
             self._graph = _Graph.from_collections(self._name, tasks, dependencies=self._others)
         return _make_delayed(key, self._graph, layer=self._name)
 
+    def collections(self) -> list[Any]:
+        """Return what all tasks compute, as Dask's collections."""
+        return [self.collection(key) for key in self._tasks]
+
     def array(self, keys: dict[Any, Key], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
         """Return a dask array of blocks that tasks compute, or dependencies."""
         return self._array({index: (_itself, key) for index, key in keys.items()}, chunks, dtype)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option
-from monai_topoloss.backends.cpu.partitions import compare_pairs, list_pairs
-from monai_topoloss.chunked._pairs import Pair, read_pair
+from monai_topoloss.chunked._pairs import read_pair
+from monai_topoloss.chunked._partitions import compare_partitions
 from monai_topoloss.chunked._tasks import Tasks, da, only_key
 from monai_topoloss.chunked._volumes import Volume, for_each
 from monai_topoloss.chunked.betti import betti_numbers, euler_number
@@ -186,7 +186,7 @@ def variation_of_information(
     """
     check_option("score", score, _voi.SCORES)
     pair = read_pair(y_pred, y, ignore_index, instances=instances)
-    errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
+    errors = compare_partitions(pair, connectivity, instances=instances, foreground_only=foreground_only)
     parts = {"sum": [0, 1], "split": [0], "merge": [1]}[score]
     return _call(_add_up, errors, parts=parts, ignore_empty=ignore_empty)
 
@@ -231,53 +231,13 @@ def adapted_rand_error(
     """
     check_option("score", score, _are.SCORES)
     pair = read_pair(y_pred, y, ignore_index, instances=instances)
-    errors = _compare(pair, connectivity, instances=instances, foreground_only=foreground_only)
+    errors = compare_partitions(pair, connectivity, instances=instances, foreground_only=foreground_only)
     return _call(_add_up, errors, parts=[2 + _are.SCORES.index(score)], ignore_empty=ignore_empty)
 
 
 def _add_up(errors: NDArray[np.float64], *, parts: list[int], ignore_empty: bool) -> Tensor:
-    """Add up some of what `_compare` returns."""
+    """Add up some of what `compare_partitions` returns."""
     return _or_nan(torch.as_tensor(errors[parts]).float().sum(), errors[5], ignore_empty=ignore_empty)
-
-
-def _compare(pair: Pair, connectivity: int | None, *, instances: bool, foreground_only: bool) -> Any:
-    """Return `monai_topoloss.backends.base.PartitionErrors` and whether there is a label, float64 ``(6,)``."""
-    connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
-    ids = list(pair[:2])
-    if not instances:
-        ids = [label_volume(each, connectivity)[0] for each in ids]
-    volumes = ids if pair.ignored is None else [*ids, pair.ignored]
-    tasks = Tasks(*(each.array for each in volumes))
-    tables = for_each(tasks, _list_pairs, *volumes, keep=True, foreground_only=foreground_only)
-    compared = tasks.add(_compare_tables, list(tables.values()), foreground_only=foreground_only)
-    return tasks.number(compared, np.float64, (6,))
-
-
-_Table = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-
-
-def _list_pairs(
-    prediction: NDArray[Any],
-    label: NDArray[Any],
-    ignored: NDArray[np.bool_] | None = None,
-    *,
-    foreground_only: bool,
-) -> _Table:
-    """List pairs of ids of a block, and how many voxels each has."""
-    if ignored is not None:
-        prediction, label = prediction[~ignored], label[~ignored]
-    return list_pairs(prediction, label, foreground_only=foreground_only)
-
-
-def _compare_tables(tables: Sequence[_Table], *, foreground_only: bool) -> NDArray[np.floating]:
-    """Add up the pairs of all blocks, and compare what they are pairs of."""
-    inputs, targets, counts = (np.concatenate(column) for column in zip(*tables, strict=True))
-    order = np.lexsort((targets, inputs))
-    inputs, targets, counts = inputs[order], targets[order], counts[order]
-    is_new = np.append(True, (np.diff(inputs) != 0) | (np.diff(targets) != 0))[: len(inputs)]
-    counts = np.add.reduceat(counts, np.flatnonzero(is_new)) if len(counts) else counts
-    errors = compare_pairs(inputs[is_new], targets[is_new], counts, foreground_only=foreground_only)
-    return np.append(errors, (targets != 0).any())
 
 
 def critical_error(

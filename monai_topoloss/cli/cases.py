@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +19,14 @@ from monai_topoloss._checks.graphs import check_skeletons
 from monai_topoloss.cli.files import read_picture
 from monai_topoloss.cli.pairs import Mask, Pair
 from monai_topoloss.cli.placement import Affine, bring_together, spacing_of
-from monai_topoloss.cli.scores import OF_NEURONS, compute_scores
+from monai_topoloss.cli.places import Place, is_store, need_stores
+from monai_topoloss.cli.scores import OF_NEURONS, Counts, compute_scores
 from monai_topoloss.cli.table import Row
 from monai_topoloss.datasets.swc import read_swc
 from monai_topoloss.topology.skeleton_graph import Skeletons
-from monai_topoloss.topology.skeleton_scores import leave_out
+from monai_topoloss.topology.skeleton_scores import leave_out, look_up
 
-_SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
+SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
 
 
 class Settings(NamedTuple):
@@ -40,14 +41,16 @@ class Settings(NamedTuple):
     strict: bool
     swc: Path | None
     spacing: tuple[float, ...] | None
+    chunks: int | None = None  # voxels a side of what is read at once, of Zarr stores
+    scratch: Path | None = None  # where to keep what is done of these
 
 
 class Case(NamedTuple):
     """A name, and the files to compare."""
 
     name: str
-    prediction: Path
-    label: Path
+    prediction: Place
+    label: Place
 
 
 class Outcome(NamedTuple):
@@ -61,8 +64,11 @@ class Outcome(NamedTuple):
 def evaluate_case(settings: Settings, case: Case) -> Outcome:
     """Compute the metrics of a case: a row, or one for each class but the background."""
     notes: list[str] = []
+    evaluate = _evaluate
     try:
-        values = list(_evaluate(settings, case, notes))
+        if is_store(case.prediction) or is_store(case.label):
+            evaluate = need_stores("cases").evaluate_in_chunks
+        values = list(evaluate(settings, case, notes))
     except Exception as error:  # noqa: BLE001 - whatever a broken file makes a library raise: the others still count
         return Outcome([], notes, " ".join(str(error).split()) or type(error).__name__)
     note = "; ".join(notes)
@@ -71,30 +77,31 @@ def evaluate_case(settings: Settings, case: Case) -> Outcome:
 
 def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tuple[int | None, list[float]]]:
     # Of each file, what is needed is taken at once, and the rest is dropped: at most one is held as it was read.
-    array, place = _read("label", case.label, notes)
+    array, place = _read("label", Path(case.label), notes)
     check_case_connectivity(settings.connectivity, array.ndim)
     label, several, counts = _take("label", array, settings)
     del array
-    array, other_place = _read("prediction", case.prediction, notes)
+    array, other_place = _read("prediction", Path(case.prediction), notes)
     array = bring_together(array, other_place, label.shape, place, notes, strict=settings.strict)
     check_case_shapes(array.shape, label.shape)
     prediction, several_found, _ = _take("prediction", array, settings, counts)
     del array
     if several or several_found:
-        notes.append(_SEVERAL)
+        notes.append(SEVERAL)
     spacing = check_case_spacing(settings.spacing, label.ndim) or spacing_of(place, label.ndim)
-    skeletons = None
-    if settings.swc is not None and not set(OF_NEURONS).isdisjoint(settings.metrics):
-        skeletons = _read_skeletons(settings.swc, case.name, label.ndim)
-        if counts is not None:
-            skeletons = leave_out(skeletons, ~counts, spacing)
-    yield from _compare(prediction, label, settings, counts=counts, spacing=spacing, skeletons=skeletons)
+    skeletons = skeletons_of(settings, case.name, label.ndim)
+    if skeletons is not None and counts is not None:
+        skeletons = leave_out(skeletons, look_up(~counts, skeletons, spacing) != 0)
+    yield from compare(Pair, prediction, label, settings, counts=counts, spacing=spacing, skeletons=skeletons)
 
 
-def _read_skeletons(folder: Path, name: str, ndim: int) -> Skeletons:
-    """Read the skeletons of a case: a file of its name, or a folder of files."""
-    path = folder / name
-    return Skeletons(*check_skeletons(read_swc(path if path.is_dir() else folder / f"{name}.swc", order="xyz"), ndim))
+def skeletons_of(settings: Settings, name: str, ndim: int) -> Skeletons | None:
+    """Read the skeletons of a case if any are needed: a file of its name, or a folder of files."""
+    if settings.swc is None or set(OF_NEURONS).isdisjoint(settings.metrics):
+        return None
+    path = settings.swc / name
+    path = path if path.is_dir() else settings.swc / f"{name}.swc"
+    return Skeletons(*check_skeletons(read_swc(path, order="xyz"), ndim))
 
 
 def _read(kind: str, path: Path, notes: list[str]) -> tuple[NDArray[Any], Affine | None]:
@@ -139,16 +146,16 @@ def _in_c_order(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return turned
 
 
-def _compare(
-    prediction: NDArray[Any], label: NDArray[Any], settings: Settings, **options: Any
+def compare(
+    make: Callable[..., Counts], prediction: Any, label: Any, settings: Settings, **options: Any
 ) -> Iterator[tuple[int | None, list[float]]]:
-    """Return the metrics, or the number and the metrics of each class."""
+    """Yield the metrics, or the number and the metrics of each class, of what is made of prediction and label."""
     options |= {"connectivity": settings.connectivity, "patch_size": settings.patch_size}
     if settings.num_classes is not None:
         for k in range(1, settings.num_classes):
-            yield k, compute_scores(settings.metrics, Pair(prediction == k, label == k, **options))
+            yield k, compute_scores(settings.metrics, make(prediction == k, label == k, **options))
     elif settings.instances:
-        pair = Pair(prediction != 0, label != 0, instances=(prediction, label), **options)
+        pair = make(prediction != 0, label != 0, instances=(prediction, label), **options)
         yield None, compute_scores(settings.metrics, pair)
     else:
-        yield None, compute_scores(settings.metrics, Pair(prediction, label, **options))
+        yield None, compute_scores(settings.metrics, make(prediction, label, **options))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from monai_topoloss.cli.cases import Case, Outcome, Settings, evaluate_case
 from monai_topoloss.cli.files import UsageError, complain, progress
 from monai_topoloss.cli.folders import FORMATS_READ, RULE
 from monai_topoloss.cli.matching import match
+from monai_topoloss.cli.places import as_place, is_store
+from monai_topoloss.cli.resources import EXPLANATION, add_options_of_stores, running
 from monai_topoloss.cli.scores import METRICS, OF_OBJECTS
 from monai_topoloss.cli.table import CsvTable, Row, print_table, summarize
 from monai_topoloss.cli.workers import map_in_order
@@ -68,6 +72,10 @@ output:
   and "error", and a row for each case that failed. Control characters in names are escaped, and a text that a
   spreadsheet would run as a formula begins with an apostrophe there.
 
+{EXPLANATION}\
+  --jobs is how many threads then. With --csv OUT, what is done of chunks is kept beside it, in .OUT.partial, until the
+  command has succeeded: a run that was cut goes on. Skeletons of a label's objects are not traced: pass --swc.
+
 {RULE}
 
 exit status: 0, or 1 if a case failed or had no counterpart, or 2 for a wrong usage, or 130 if interrupted
@@ -84,8 +92,8 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--pred", type=Path, required=True, help="file or folder of predictions")
-    add("--label", type=Path, required=True, help="file or folder of labels")
+    add("--pred", type=as_place, required=True, help="file or folder of predictions")
+    add("--label", type=as_place, required=True, help="file or folder of labels")
     names = f"of {' '.join(METRICS)}; default: {' '.join(_DEFAULT)}, with --instances {' '.join(_DEFAULT_OF_OBJECTS)}"
     add("--metrics", nargs="+", choices=METRICS, metavar="NAME", help=names)
     add("--csv", type=Path, metavar="OUT", help="write the table there, too")
@@ -102,7 +110,8 @@ def add_to(commands: Any) -> None:
         default=True,
         help="refuse a prediction whose orientation is not that of its label, and cannot be made so",
     )
-    add("--jobs", type=int, default=1, metavar="J", help="compare so many cases at once; default: 1")
+    add("--jobs", type=int, metavar="J", help="compare so many cases at once; default: 1")
+    add_options_of_stores(parser)
     add("--pred-postfix", default="", metavar="TEXT", help="take predictions whose names end so, and drop it")
     add("--label-postfix", default="", metavar="TEXT", help="likewise of labels, for example _1stHO")
     parser.set_defaults(run=partial(run, parser))
@@ -116,19 +125,26 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except UsageError as error:
         parser.error(str(error))
     settings = _settings_of(options)
+    has_stores = any(is_store(place) for case in cases for place in case[1:])
     values = _columns(settings)
     columns = ["case", *(["class"] if settings.num_classes else []), *values, "note", "error"]
-    try:
-        table = CsvTable(options.csv, columns)
-    except OSError as error:
-        parser.error(f"--csv cannot be written: {error}")
-    with table:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(running(options, has_stores=has_stores))
+            table = stack.enter_context(CsvTable(options.csv, columns))
+        except UsageError as error:
+            parser.error(str(error))
+        except OSError as error:
+            parser.error(f"--csv cannot be written: {error}")
         for name, reason in problems.items():
             _report(name, Outcome([], [], reason), table)
-        rows, failed = _compare(settings, [Case(*case) for case in cases], options.jobs, table)
+        jobs = 1 if has_stores else options.jobs or 1
+        rows, failed = _compare(settings, [Case(*case) for case in cases], jobs, table)
         failed += len(problems)
         table.write(summarize(rows, failed))
     print_table(rows, values, [name for name in values if name.removesuffix("(mask)") in _COUNTS], failed)
+    if settings.scratch is not None and not failed:
+        shutil.rmtree(settings.scratch, ignore_errors=True)
     if failed:
         complain(f"{failed} of {len(cases) + len(problems)} cases failed.")
     return int(failed > 0)
@@ -164,6 +180,8 @@ def _settings_of(options: argparse.Namespace) -> Settings:
         strict=options.strict,
         swc=options.swc,
         spacing=None if options.spacing is None else tuple(options.spacing),
+        chunks=options.chunks,
+        scratch=None if options.csv is None else options.csv.with_name(f".{options.csv.name}.partial"),
     )
 
 

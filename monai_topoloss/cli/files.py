@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.cli.formats import FORMATS, Picture, format_of, suffix_of
+from monai_topoloss.cli.places import STORES, Place, Url
 
 _ROUNDING = 1e-3  # error of whole numbers that a file holds in floats
 _HIGHEST = 2**63 - 1  # of PyTorch's integers
@@ -98,17 +99,18 @@ def write_label(array: NDArray[Any], path: Path, source: Path, affine: NDArray[A
             made.replace(path.with_name(made.name))
 
 
-def check_path(path: Path) -> Path:
+def check_place(place: Place) -> None:
     """Check that a file or folder is there, and that a file can be read.
 
     Raises:
         UsageError: if not.
     """
-    if not path.exists():
-        raise UsageError(f"{path} does not exist")
-    if path.is_file() and not suffix_of(path):
-        raise UsageError(f"{path} is none of {', '.join(FORMATS)}")
-    return path
+    if isinstance(place, Url):
+        return
+    if not place.exists():
+        raise UsageError(f"{place} does not exist")
+    if place.is_file() and not suffix_of(place):
+        raise UsageError(f"{place} is none of {', '.join((*FORMATS, *STORES))}")
 
 
 def progress(items: Sequence[Any], what: str) -> Iterable[Any]:

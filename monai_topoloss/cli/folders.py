@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monai_topoloss.cli.formats import FORMATS, stem_of, suffix_of
+from monai_topoloss.cli.places import is_store
 
 _NO_IMAGES = (
     *(
@@ -29,8 +30,11 @@ _NO_IMAGES = (
     *(".xls", ".xlsx", ".pkl", ".py", ".ipynb", ".sh", ".db"),
 )
 _NO_IMAGES_BY_NAME = ("readme", "license")
-_AS_ONE = (".zarr", ".n5")  # folders that are an image each
-FORMATS_READ = f"NIfTI, MetaImage, NRRD, PNG, BMP, TIFF and NumPy files\n({' '.join(FORMATS)})"
+_AS_ONE = (".n5",)  # folders that are an image each
+FORMATS_READ = (
+    f"NIfTI, MetaImage, NRRD, PNG, BMP, TIFF and NumPy files\n({' '.join(FORMATS)}),\n"
+    "and Zarr stores, of which those of OME-Zarr say how axes are called"
+)
 RULE = textwrap.fill(
     "Folders are searched with all below. No image, and passed over, is what is hidden, is text or bookkeeping"
     f" ({' '.join(_NO_IMAGES)} README LICENSE), or is named like an image beside it but for the suffix."
@@ -61,11 +65,13 @@ def find_images(folder: Path) -> Found:
         paths = [path for path in (place / name for name in files) if not path.name.startswith(".")]
         left_out |= {path: "no regular file" for path in paths if path.exists() and not path.is_file()}
         found = [path for path in paths if suffix_of(path) and path not in left_out]
-        images += found
+        stores = [path for path in below if is_store(path)]
+        images += found + stores
         stems = {stem_of(path) for path in found}
         for path in paths:
             if not (path in left_out or suffix_of(path) or _is_no_image(path) or stem_of(path) in stems):
                 left_out[path] = f"{path.suffix or 'without suffix, it'} is none of {', '.join(FORMATS)}"
+        below = [path for path in below if path not in stores]
         left_out |= {path: "a linked folder, which is not entered" for path in below if path.is_symlink()}
         left_out |= {path: f"{path.suffix} cannot be read" for path in below if path.suffix.lower() in _AS_ONE}
         folders[:] = [path.name for path in below if path not in left_out]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from monai_topoloss.cli.files import UsageError, check_path, printable
+from monai_topoloss.cli.files import UsageError, check_place, printable
 from monai_topoloss.cli.folders import find_images
-from monai_topoloss.cli.formats import stem_of
+from monai_topoloss.cli.places import Place, Url, is_image, name_of
 
 _Named = list[tuple[str, Path]]
 
@@ -20,8 +20,8 @@ class _Side(NamedTuple):
 
 
 def match(
-    pred: Path, label: Path, pred_postfix: str = "", label_postfix: str = ""
-) -> tuple[list[tuple[str, Path, Path]], dict[str, str]]:
+    pred: Place, label: Place, pred_postfix: str = "", label_postfix: str = ""
+) -> tuple[list[tuple[str, Place, Place]], dict[str, str]]:
     """Match predictions and labels by their names.
 
     Returns:
@@ -30,12 +30,12 @@ def match(
     Raises:
         UsageError: if there is nothing to match.
     """
-    check_path(pred)
-    check_path(label)
-    if pred.is_file() != label.is_file():
-        raise UsageError(f"--pred and --label must be two files or two folders, got {pred} and {label}")
-    if pred.is_file():
-        return [(printable(stem_of(pred)), pred, label)], {}
+    check_place(pred)
+    check_place(label)
+    if is_image(pred) != is_image(label):
+        raise UsageError(f"--pred and --label must be two images or two folders of them, got {pred} and {label}")
+    if is_image(pred) or isinstance(pred, Url) or isinstance(label, Url):
+        return [(printable(name_of(pred)), pred, label)], {}
     sides = _find(pred, pred_postfix), _find(label, label_postfix)
     by_stem = all(len({_stem(name) for name, _ in side.images}) == len(side.images) for side in sides)
     groups = [_group(side.images, by_stem=by_stem) for side in sides]
@@ -65,11 +65,11 @@ def match(
 def _find(folder: Path, postfix: str) -> _Side:
     """Find what has that postfix in a folder, with names below the folder without it."""
     found = find_images(folder)
-    images = [(_name(path, folder, postfix), path) for path in found.images if stem_of(path).endswith(postfix)]
+    images = [(_name(path, folder, postfix), path) for path in found.images if name_of(path).endswith(postfix)]
     left_out = [
         (_name(path, folder, postfix), path, reason)
         for path, reason in found.left_out.items()
-        if path.is_dir() or stem_of(path).endswith(postfix)
+        if path.is_dir() or name_of(path).endswith(postfix)
     ]
     if not images:
         reason = f": {left_out[0][1]} is left out: {left_out[0][2]}" if left_out else ""
@@ -80,7 +80,7 @@ def _find(folder: Path, postfix: str) -> _Side:
 def _name(path: Path, folder: Path, postfix: str) -> str:
     """Return the name of a file below a folder; one of which nothing is left has its folder's."""
     place = path.relative_to(folder).parent
-    stem = stem_of(path).removesuffix(postfix)
+    stem = name_of(path).removesuffix(postfix)
     return (place / stem).as_posix() if stem else place.as_posix()
 
 

@@ -17,7 +17,7 @@ from monai_topoloss.backends.base import PartitionErrors
 from monai_topoloss.topology import betti_numbers, critical_components, label_components, skeletonize
 from monai_topoloss.topology._matching import LOWEST_IOU, Matches, match_instances
 from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
-from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, score_traced
+from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
 
 __all__ = ["Pair"]
 
@@ -121,8 +121,7 @@ class Pair:
         """Return the scores of skeletons."""
         prediction, label = self.ids
         skeletons = self.skeletons or trace_skeletons(label, spacing=self.spacing)
-        sizes = np.array(self.spacing or (1.0,) * label.ndim)
-        return score_traced(prediction, skeletons, sizes, MIN_NODES)[0]
+        return score_nodes(look_up(prediction, skeletons, self.spacing), skeletons, MIN_NODES)[0]
 
 
 def _count_within(mask: Mask, other: Mask) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from monai_topoloss._checks.options import METHODS
 from monai_topoloss.cli.files import (
     UsageError,
-    check_path,
+    check_place,
     complain,
     printable,
     progress,
@@ -20,12 +21,19 @@ from monai_topoloss.cli.files import (
 )
 from monai_topoloss.cli.folders import FORMATS_READ, RULE, find_images
 from monai_topoloss.cli.formats import suffix_of
+from monai_topoloss.cli.places import STORES, Place, Url, as_place, is_image, is_store, last_part, need_stores
+from monai_topoloss.cli.resources import EXPLANATION, add_options_of_stores, running
 from monai_topoloss.topology import tubed_skeleton
 
 _EXPLANATION = f"""\
 Reads and writes {FORMATS_READ}.
 Between NIfTI, MetaImage and NRRD the place in space is kept. Axes are in the order in which MONAI loads and saves them:
 x first; those of .npy are taken as they are.
+
+{EXPLANATION}\
+  OUT is a store, too, with the same chunks and metadata, or is added to one, as brain.zarr/labels/skeleton. Until it is
+  done it is beside that, in .OUT.partial: a run that was cut goes on there, with the chunks that are done. A store that
+  is there already is not overwritten; one that was made in the same way of the same is left as it is.
 
 {RULE}
 
@@ -43,41 +51,47 @@ def add_to(commands: Any) -> None:
         epilog=_EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="file or folder; folders are searched with all below")
-    parser.add_argument("output", type=Path, metavar="OUT", help="file or folder, likewise; files are overwritten")
-    parser.add_argument("--radius", type=int, default=0, metavar="R", help="thicken to tubes of this radius in voxels")
-    parser.add_argument("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D")
-    parser.add_argument("--per-class", action="store_true", help="skeletonize each class on its own")
+    add = parser.add_argument
+    add("input", type=as_place, metavar="IN", help="file or folder; folders are searched with all below")
+    add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten")
+    add("--radius", type=int, default=0, metavar="R", help="thicken to tubes of this radius in voxels")
+    add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D")
+    add("--per-class", action="store_true", help="skeletonize each class on its own")
+    add_options_of_stores(parser)
     parser.set_defaults(run=partial(run, parser))
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Skeletonize files; return the exit status."""
-    try:
-        pairs, left_out = _pair(options.input, options.output)
-    except UsageError as error:
-        parser.error(str(error))
     if options.radius < 0:
         parser.error(f"--radius must be at least 0, got {options.radius}")
-    for path, reason in left_out.items():
-        complain(f"error: {path} is left out: {reason}")
-    failed = len(left_out)
-    for source, target in progress(pairs, "skeletonize"):
-        failed += bool(run_or_complain(partial(_skeletonize, source, target, options), str(source)))
+    with ExitStack() as stack:
+        try:
+            pairs, left_out = _pair(options.input, options.output)
+            stack.enter_context(running(options, has_stores=any(is_store(source) for source, _ in pairs)))
+        except UsageError as error:
+            parser.error(str(error))
+        for path, reason in left_out.items():
+            complain(f"error: {path} is left out: {reason}")
+        failed = len(left_out)
+        for source, target in progress(pairs, "skeletonize"):
+            failed += bool(run_or_complain(partial(_skeletonize, source, target, options), str(source)))
     number = len(pairs) + len(left_out)
     print(printable(f"Wrote {number - failed} of {number} skeletons to {options.output}."))
     return int(failed > 0)
 
 
-def _pair(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], dict[Path, str]]:
+def _pair(source: Place, target: Place) -> tuple[list[tuple[Place, Path]], dict[Path, str]]:
     """List files to read and to write, none of which is both; and files that are left out, with the reasons."""
-    check_path(source)
+    check_place(source)
     left_out: dict[Path, str] = {}
-    if source.is_file():
-        folder = target if target.is_dir() else None
-        target = target / source.name if folder else target
-        if not suffix_of(target):
-            raise UsageError(f"OUT must be a folder or end like an image, got {target}")
+    pairs: list[tuple[Place, Path]]
+    if isinstance(target, Url):
+        raise UsageError(f"OUT must be a file or folder, got the address {target}")
+    if isinstance(source, Url) or is_image(source):
+        folder = target if target.is_dir() and not is_store(target) else None
+        target = target / last_part(source) if folder else target
+        _check_kind(source, target)
         pairs = [(source, target)]
     else:
         folder = target
@@ -94,9 +108,20 @@ def _pair(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], dict[Pat
     return pairs, left_out
 
 
-def _check_targets(pairs: list[tuple[Path, Path]], folder: Path | None) -> None:
+def _check_kind(source: Place, target: Path) -> None:
+    """Check that stores become stores, and files become files."""
+    if not is_store(source):
+        if is_store(target) or not suffix_of(target):
+            raise UsageError(f"OUT must be a folder or end like an image, got {target}")
+    elif not any(is_store(place) for place in (target, *target.parents)):
+        raise UsageError(
+            f"IN is a Zarr store, so OUT must be a folder, end in {STORES[1]} or be within a store, got {target}"
+        )
+
+
+def _check_targets(pairs: list[tuple[Place, Path]], folder: Path | None) -> None:
     """Check that no file would be written over one that is read, twice, or elsewhere than in the folder."""
-    sources = {_identity(path) for path, _ in pairs if path.exists()}
+    sources = {_identity(path) for path, _ in pairs if not isinstance(path, Url) and path.exists()}
     places: set[Path] = set()
     for _, path in pairs:
         place = path.resolve()
@@ -115,7 +140,11 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _skeletonize(source: Path, target: Path, options: argparse.Namespace) -> None:
+def _skeletonize(source: Place, target: Path, options: argparse.Namespace) -> None:
+    if isinstance(source, Url) or is_store(source):
+        how = {"radius": options.radius, "per_class": options.per_class, "method": options.method}
+        need_stores("skeletons").skeletonize_store(source, target, **how, side=options.chunks)
+        return
     label = read_label(source)
     skeleton = tubed_skeleton(
         label.numpy(),

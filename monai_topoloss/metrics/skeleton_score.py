@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_int, check_option, check_spacing
 from monai_topoloss.metrics._base import SegmentationMetric, prepare
 from monai_topoloss.topology.skeleton_graph import trace_skeletons
-from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, score_traced
+from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
 
 __all__ = ["SkeletonScoreMetric", "compute_skeleton_score"]
 
@@ -67,7 +66,7 @@ def compute_skeleton_score(
     for index, (found, true) in enumerate(zip(pair.prediction[:, 0], pair.label[:, 0], strict=True)):
         if not ignore_empty or true.any():
             skeletons = trace_skeletons(true, spacing=sizes, backend=backend)
-            total, _ = score_traced(found.numpy(force=True), skeletons, np.array(sizes), min_nodes)
+            total, _ = score_nodes(look_up(found.numpy(force=True), skeletons, sizes), skeletons, min_nodes)
             values[index] = getattr(total, score)
     return values.to(pair.prediction.device)
 

@@ -26,8 +26,13 @@ def match_instances(found: Tensor, true: Tensor, iou_threshold: float) -> Matche
         found, true = (ids.unique(return_inverse=True)[1] + int(bool((ids != 0).all())) for ids in (found, true))
         stride = int(true.max()) + 1
     pairs, shared = (found.long() * stride + true.long()).unique(return_counts=True)
-    ids, size, here = _add_up(pairs // stride, shared)
-    true_ids, true_size, there = _add_up(pairs % stride, shared)
+    return match_pairs(pairs // stride, pairs % stride, shared, iou_threshold)
+
+
+def match_pairs(found: Tensor, true: Tensor, shared: Tensor, iou_threshold: float) -> Matches:
+    """Match instances, given the pairs of ids that meet and how many voxels each shares, int64 (pairs,)."""
+    ids, size, here = _add_up(found, shared)
+    true_ids, true_size, there = _add_up(true, shared)
     iou = shared.double() / (size[here] + true_size[there] - shared)
     iou = iou[(ids[here] != 0) & (true_ids[there] != 0) & (iou > iou_threshold)]
     return Matches(int((ids != 0).sum()), int((true_ids != 0).sum()), len(iou), float(iou.sum()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -107,15 +108,14 @@ def score_skeletons(
     check_int("min_nodes", min_nodes, minimum=1)
     sizes = check_spacing(spacing, spatial_dims)
     traced = Skeletons(*check_skeletons(skeletons, spatial_dims))
-    return score_traced(as_ids(ids).numpy(force=True), traced, np.array(sizes), min_nodes)
+    return score_nodes(look_up(as_ids(ids).numpy(force=True), traced, sizes), traced, min_nodes)
 
 
-def score_traced(
-    segmentation: NDArray[Any], skeletons: Skeletons, sizes: NDArray[np.float64], min_nodes: int
+def score_nodes(
+    segment: NDArray[np.int64], skeletons: Skeletons, min_nodes: int
 ) -> tuple[SkeletonScores, dict[int, SkeletonScores]]:
-    """Do what `score_skeletons` does, with arrays."""
+    """Do what `score_skeletons` does, given the segment at each node, 0 for background."""
     ids, owner = np.unique(skeletons.objects, return_inverse=True)
-    segment = _look_up(segmentation, skeletons.positions / sizes)
     is_merged = _find_merged(owner, segment, min_nodes)
     ends, lengths = skeletons.edges, skeletons.lengths
     here, there = segment[ends[:, 0]], segment[ends[:, 1]]
@@ -143,10 +143,9 @@ def score_traced(
     return SkeletonScores(*(score.item() for score in total)), by_object
 
 
-def leave_out(skeletons: Skeletons, ignored: NDArray[np.bool_], spacing: Sequence[float] | None) -> Skeletons:
-    """Return skeletons without the nodes in ignored voxels."""
-    sizes = np.array(spacing or (1.0,) * ignored.ndim)
-    stays = ~_look_up(ignored, skeletons.positions / sizes).astype(bool)
+def leave_out(skeletons: Skeletons, ignored: NDArray[np.bool_]) -> Skeletons:
+    """Return skeletons without the nodes that are ignored."""
+    stays = ~ignored
     of_edge = stays[skeletons.edges].all(axis=1)
     number = np.cumsum(stays) - 1
     edges, lengths = number[skeletons.edges[of_edge]], skeletons.lengths[of_edge]
@@ -183,12 +182,25 @@ def _add_up(values: NDArray[Any], of: NDArray[np.int64], n_objects: int) -> NDAr
     return np.bincount(of, weights=values, minlength=n_objects).astype(np.float64)
 
 
-def _look_up(segmentation: NDArray[Any], positions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the segment of the voxel around each position, 0 outside of the image."""
-    voxels = np.floor(positions + 0.5).astype(np.int64)
+def look_up(
+    segmentation: Any,
+    skeletons: Skeletons,
+    spacing: Sequence[float] | None,
+    take: Callable[[Any, tuple[NDArray[np.int64], ...]], NDArray[Any]] = operator.getitem,
+) -> NDArray[np.int64]:
+    """Return the segment of the voxel around each node, 0 outside of the image.
+
+    Args:
+        segmentation: array of ids.
+        skeletons: whose nodes are meant.
+        spacing: size of a voxel along each axis; None: 1.
+        take: returns the values of the array at indices along each axis.
+    """
+    sizes = np.array(spacing or (1.0,) * segmentation.ndim)
+    voxels = np.floor(skeletons.positions / sizes + 0.5).astype(np.int64)
     inside = ((voxels >= 0) & (voxels < segmentation.shape)).all(axis=1)
     found = np.zeros(len(voxels), np.int64)
-    found[inside] = segmentation[tuple(voxels[inside].T)]
+    found[inside] = take(segmentation, tuple(voxels[inside].T))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 
 def make_chunks(rng: np.random.Generator, shape: tuple[int, ...], most: int = 4) -> tuple[tuple[int, ...], ...]:
@@ -51,3 +52,10 @@ def assert_same(result: da.Array, expected: NDArray, chunks: tuple[tuple[int, ..
     assert result.dtype == computed.dtype == np.asarray(expected).dtype
     assert result.shape == computed.shape == np.shape(expected)
     assert chunks is None or result.chunks == chunks
+
+
+def make_vessels(shape: tuple[int, ...], seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return a prediction and a label whose objects are some voxels thick."""
+    rng = np.random.default_rng(seed)
+    label = ndimage.gaussian_filter(rng.random(shape), 1.2) > 0.51
+    return label ^ (rng.random(shape) < 0.03), label

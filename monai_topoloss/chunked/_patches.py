@@ -1,0 +1,73 @@
+"""Betti numbers of patches of masks in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_topoloss.chunked._tasks import Tasks, da
+from monai_topoloss.topology.betti import betti_numbers
+
+
+def betti_differences(
+    prediction: Any, label: Any, size: Sequence[int], step: Sequence[int], connectivity: int | None
+) -> Any:
+    """Return Betti numbers of the prediction less those of the label, a dask array of int64, (patches, axes).
+
+    Blocks are such that each patch is in one: they begin at multiples of the step, and the last one along each axis
+    holds the patch at the end.
+
+    Args:
+        prediction: dask array of bool, (*spatial).
+        label: likewise.
+        size: of a patch, no larger than the image.
+        step: from one patch to the next, no smaller than a patch.
+        connectivity: of components.
+    """
+    chunks = [_split(*each) for each in zip(label.shape, size, step, label.chunksize, strict=True)]
+    masks = [mask.rechunk(tuple(chunks)) for mask in (prediction, label)]
+    tasks = Tasks(*masks)
+    keys = []
+    for index in np.ndindex(*(len(each) for each in chunks)):
+        last = [i == len(each) - 1 for i, each in zip(index, chunks, strict=True)]
+        blocks = [(mask.name, *index) for mask in masks]
+        options = {"size": list(size), "step": list(step), "last": last, "connectivity": connectivity}
+        keys.append(tasks.add(_compare, *blocks, keep=True, **options))
+    found = tasks.add(_concatenate, keys)
+    array = tasks.number(found, shape=(-1, label.ndim))
+    return da.Array(array.dask, array.name, ((np.nan,), (label.ndim,)), dtype=np.int64)
+
+
+def _split(length: int, size: int, step: int, chunk: int) -> tuple[int, ...]:
+    """Return lengths of blocks: multiples of the step, close to chunks, the last one no shorter than a patch."""
+    block = max(chunk // step, 1) * step
+    begins = [begin for begin in range(0, max(length, 1), block) if begin == 0 or begin <= length - size]
+    return tuple(np.diff([*begins, length]).tolist())
+
+
+def _compare(
+    prediction: NDArray[np.bool_], label: NDArray[np.bool_], *, size: Sequence[int], step: Sequence[int],
+    last: Sequence[bool], connectivity: int | None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Compare the patches that begin at steps within a block, and the ones at its end if it is the last."""
+    starts = [
+        sorted({*range(0, n - p + 1, s), *([n - p] if is_last else [])})
+        for n, p, s, is_last in zip(label.shape, size, step, last, strict=True)
+    ]
+    differences = []
+    for corner in product(*starts):
+        where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
+        found, true = (
+            np.asarray(betti_numbers(mask[where], connectivity=connectivity, spatial_dims=label.ndim))
+            for mask in (prediction, label)
+        )
+        differences.append(found - true)
+    return np.array(differences, np.int64).reshape(-1, label.ndim)
+
+
+def _concatenate(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts)

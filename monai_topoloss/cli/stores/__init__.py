@@ -1,0 +1,1 @@
+"""Zarr stores: what ``evaluate`` and ``skeletonize`` do with them, chunk by chunk."""

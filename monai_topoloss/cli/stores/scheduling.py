@@ -1,0 +1,84 @@
+"""Where Dask runs what stores need: in threads, with a limit of memory, or on a cluster."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from monai_topoloss.chunked._tasks import dask
+from monai_topoloss.cli.files import UsageError
+
+_PATIENCE = "30s"  # for a scheduler to answer
+
+
+class Resources(NamedTuple):
+    """What the options say."""
+
+    scheduler: str | None = None  # address of one of Dask's
+    memory: str | None = None  # at most, as "8GiB"
+    threads: int | None = None
+
+
+@contextmanager
+def running_on(resources: Resources) -> Iterator[None]:
+    """Let Dask compute there.
+
+    Raises:
+        UsageError: if there is no such scheduler, or the memory is no size.
+    """
+    with ExitStack() as stack:
+        if resources.scheduler is not None:
+            stack.enter_context(_connect(resources.scheduler))
+        elif resources.memory is not None:
+            stack.enter_context(_start(resources.memory, resources.threads))
+        else:
+            if resources.threads is not None:
+                stack.enter_context(dask.config.set(num_workers=resources.threads))
+            if sys.stderr.isatty():
+                from dask.diagnostics import ProgressBar  # type: ignore[attr-defined]
+
+                stack.enter_context(ProgressBar(minimum=1, out=sys.stderr))  # type: ignore[no-untyped-call]
+        yield
+
+
+def _connect(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=_PATIENCE, set_as_default=True)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler: no answer from {address}: {error}") from error
+
+
+@contextmanager
+def _start(memory: str, threads: int | None) -> Iterator[None]:
+    """Start one worker that writes to disk what does not fit into that memory."""
+    from distributed import Client, LocalCluster
+
+    try:
+        limit = dask.utils.parse_bytes(memory)
+    except ValueError as error:
+        raise UsageError(f"--memory must be a size such as 8GiB, got {memory}") from error
+    options = {"n_workers": 1, "threads_per_worker": threads or dask.system.CPU_COUNT, "memory_limit": limit}
+    with (
+        LocalCluster(**options, dashboard_address=None, silence_logs=logging.ERROR) as cluster,  # type: ignore[no-untyped-call]
+        Client(cluster),  # type: ignore[no-untyped-call]
+    ):
+        yield
+
+
+def compute(*collections: Any) -> tuple[Any, ...]:
+    """Compute Dask's collections together, with its progress bar if somebody looks."""
+    from distributed import default_client, progress
+
+    try:
+        client: Any = default_client()  # type: ignore[no-untyped-call]
+    except ValueError:
+        return tuple(dask.compute(*collections))
+    futures = client.compute(list(collections))
+    if sys.stderr.isatty():
+        progress(futures, notebook=False)  # type: ignore[no-untyped-call]
+    return tuple(client.gather(futures))

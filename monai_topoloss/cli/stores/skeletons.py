@@ -1,0 +1,50 @@
+"""The skeleton of a Zarr store, into another one, chunk by chunk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from monai_topoloss import __version__
+from monai_topoloss.chunked import tubed_skeleton
+from monai_topoloss.chunked._scratch import keep_in
+from monai_topoloss.cli.files import complain
+from monai_topoloss.cli.places import Place
+from monai_topoloss.cli.stores.cases import describe
+from monai_topoloss.cli.stores.reading import read_store
+from monai_topoloss.cli.stores.writing import Target, write
+
+
+def skeletonize_store(
+    source: Place, path: Path, *, radius: int, per_class: bool, method: str | None, side: int | None
+) -> None:
+    """Write the tubed skeleton of a label; a run that was cut goes on where it was.
+
+    Args:
+        source: an array of Zarr, or an image of OME-Zarr.
+        path: where to, in the same layout.
+        radius: see `monai_topoloss.topology.tubed_skeleton`.
+        per_class: see there.
+        method: see there.
+        side: what is computed at once has about as many voxels as a cube of this side.
+
+    Raises:
+        ValueError: if there is no label.
+        FileExistsError: if something else is there already.
+    """
+    stored = read_store(source, side)
+    how = {"radius": radius, "per_class": per_class, "method": method}
+    made_by = {"version": __version__, "source": describe(stored.place), **how}
+    target = Target(path, made_by)
+    if target.is_done():
+        target.register()
+        complain(f"{path} is there already, made in the same way")
+        return
+    fingerprint = json.dumps([made_by, stored.array.chunks])
+    with keep_in(target.work / "scratch", fingerprint) as goes_on:
+        if goes_on:
+            complain(f"{path}: goes on where it was cut")
+        array = target.open(stored, goes_on=goes_on)
+        skeleton = tubed_skeleton(stored.array, radius=radius, per_class=per_class, method=method)
+        write(skeleton.astype(array.dtype), array, stored.order)
+    target.finish()
