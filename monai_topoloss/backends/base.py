@@ -48,13 +48,14 @@ class Backend(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Number the components of equal ids of each item of ``image``, ``(N, *spatial)`` of bool or ids from 0 on.
 
-        The labels are int32, ``(N, *spatial)``, and count from 1 on in raster order; 0 stays 0. Also their numbers,
-        int64 ``(N,)``. If it is known that no id is above ``highest``, that may save work.
+        The labels are int32, ``(N, *spatial)``, or int64 for items of 2^31 voxels or more, and count from 1 on in
+        raster order; 0 stays 0. Also their numbers, int64 ``(N,)``. If it is known that no id is above ``highest``,
+        that may save work.
         """
         ...
 
     def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
-        """Number the components of each item's graph of voxels, in the same way: int32 ``(N, *spatial)``.
+        """Number the components of each item's graph of voxels, in the same way: ``(N, *spatial)``.
 
         ``affinity``, bool ``(N, edges, *spatial)``, says whether a voxel is joined to the one an edge further, which
         may be outside. Voxels that are joined to no other are 0.

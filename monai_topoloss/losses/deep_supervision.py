@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.losses import check_weights
 from monai_topoloss._checks.options import check_option
+from monai_topoloss._checks.sizes import check_size_off_cpu
 from monai_topoloss._checks.targets import check_outputs, check_skeleton_of_label, split_target
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.losses._common import Target
@@ -169,5 +170,6 @@ def _max_pool(volume: Tensor, size: Sequence[int]) -> Tensor:
         for axis, out in enumerate(size, start=2):
             volume = volume.unflatten(axis, (out, -1)).amax(dim=axis + 1)
         return volume
+    check_size_off_cpu("skeleton", volume)
     pool: Callable[..., Tensor] = F.adaptive_max_pool2d if len(size) == 2 else F.adaptive_max_pool3d
     return pool(volume.float(), tuple(size)).to(volume.dtype)

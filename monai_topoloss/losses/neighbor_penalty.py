@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.losses import check_module
 from monai_topoloss._checks.options import check_ignore_index, check_kernel_size
+from monai_topoloss._checks.sizes import check_size_off_cpu
 from monai_topoloss._checks.targets import check_label, check_logits, split_target
 from monai_topoloss.losses._common import Target, at_least_float32, class_masks, valid_voxels
 
@@ -102,6 +103,7 @@ def _worst_neighbors(z: Tensor, y: Tensor, valid: Tensor | None, kernel_size: in
     """Return the lowest logit around of those that ought to be high, and the highest of those that ought to be low."""
     if not z.numel():
         return z
+    check_size_off_cpu("input", z)
     pool = F.max_pool2d if z.ndim == 4 else F.max_pool3d
     in_class, outside = (y, ~y) if valid is None else (y & valid, ~y & valid)
     lowest, highest = (

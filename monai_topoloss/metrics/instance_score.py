@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import check_number, check_option
+from monai_topoloss._checks.sizes import check_size_off_cpu
 from monai_topoloss.metrics._base import SegmentationMetric, prepare
 from monai_topoloss.topology._matching import LOWEST_IOU, match_instances, score_matches
 
@@ -63,6 +64,7 @@ def compute_instance_score(
     """
     _check_options(score, iou_threshold)
     pair = prepare(y_pred, y, include_background=True, ignore_index=ignore_index, instances=True)
+    check_size_off_cpu("y_pred", pair.prediction[:1])  # one after the other
     values = torch.full((len(pair.label), 1), torch.nan, device=pair.prediction.device)
     for index, (found, true) in enumerate(zip(pair.prediction, pair.label, strict=True)):
         if not ignore_empty or true.any():

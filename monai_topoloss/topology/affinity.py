@@ -67,7 +67,7 @@ def affinities(
 
 def label_affinities(
     affinity: Tensor | NDArray[np.generic], edges: Sequence[Sequence[int]], *, backend: str = "auto"
-) -> Tensor | NDArray[np.int32]:
+) -> Tensor | NDArray[np.int32 | np.int64]:
     """Number the instances that affinities make: the components of the graph of voxels that they join.
 
     Args:
@@ -78,8 +78,9 @@ def label_affinities(
             one.
 
     Returns:
-        Int32, ``(..., *spatial)``: instances count from 1 on in raster order, in each image. Voxels that are joined to
-        no other one are 0. Of the kind of ``affinity`` and on its device.
+        Int32, ``(..., *spatial)``, or int64 for images of 2^31 voxels or more: instances count from 1 on in raster
+        order, in each image. Voxels that are joined to no other one are 0. Of the kind of ``affinity`` and on its
+        device.
 
     Raises:
         TypeError: if ``affinity`` is no tensor or array of real numbers, or ``edges`` are no sequences of ints.
@@ -96,7 +97,9 @@ def label_affinities(
     joined = check_affinity("affinity", affinity, edges)
     labels = backend_for(joined, backend).label_affinities(as_items(joined, len(edges[0]) + 1), edges=edges)
     lead, spatial = _split(joined, edges)
-    return cast("Tensor | NDArray[np.int32]", like(labels.reshape(*lead, *spatial), affinity, is_image=False))
+    return cast(
+        "Tensor | NDArray[np.int32 | np.int64]", like(labels.reshape(*lead, *spatial), affinity, is_image=False)
+    )
 
 
 def critical_affinities(

@@ -20,7 +20,7 @@ __all__ = ["Components", "label_components"]
 class Components(NamedTuple):
     """What `label_components` returns."""
 
-    labels: Tensor | NDArray[np.int32]
+    labels: Tensor | NDArray[np.int32 | np.int64]
     counts: Tensor | NDArray[np.int64]
 
 
@@ -45,8 +45,9 @@ def label_components(
         backend: ``"auto"`` computes on the image's device where that is possible; ``"cpu"`` or ``"cuda"`` force one.
 
     Returns:
-        ``labels``, int32 of the shape of ``image``: components count from 1 on in raster order. ``counts``, int64: how
-        many they are, in the shape of the axes that are not spatial. Both of the kind of ``image`` and on its device.
+        ``labels``, int32 of the shape of ``image``: components count from 1 on in raster order. They are int64 for
+        images of 2^31 voxels or more. ``counts``, int64: how many they are, in the shape of the axes that are not
+        spatial. Both of the kind of ``image`` and on its device.
 
     Raises:
         TypeError: if ``image`` is no tensor or array of real numbers, or ``connectivity`` no int.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_method, check_option, check_spacing
+from monai_topoloss._checks.sizes import check_graph_size, type_of_numbers
 from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
 from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology._items import as_ids
@@ -97,7 +98,7 @@ def trace_skeletons(
     check_option("backend", backend, BACKENDS)
     image = as_ids(tensor).numpy(force=True)
     ids, compact = np.unique(image, return_inverse=True)
-    compact = compact.reshape(image.shape).astype(np.int32) + (len(ids) > 0 and ids[0] != 0)
+    compact = compact.reshape(image.shape).astype(type_of_numbers(len(ids))) + (len(ids) > 0 and ids[0] != 0)
     voxels, owners = [np.zeros((0, spatial_dims), np.int64)], [np.zeros(0, np.int64)]
     for number, box in _find_boxes(compact):
         mask = torch.from_numpy(compact[box] == number).to(tensor.device)
@@ -147,5 +148,6 @@ def _span(
         pairs.append(np.stack([found, order[place[found]]], axis=1))
         lengths.append(np.full(len(found), np.linalg.norm(step * sizes)))
     ends, weights = np.concatenate(pairs), np.concatenate(lengths)
+    check_graph_size("instances", len(nodes), len(ends))
     tree = minimum_spanning_tree(coo_array((weights, tuple(ends.T)), shape=(len(nodes),) * 2).tocsr()).tocoo()
     return np.stack([tree.row, tree.col], axis=1).astype(np.int64), tree.data

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.affinities import check_affinity_image, check_channel_of_ids, check_edges, check_n_joining
 from monai_topoloss._checks.options import check_finite_number, check_ignore_index, check_int, check_option
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss._checks.tensors import check_finite, check_no_nan, like
 from monai_topoloss._edges import join_equal
 from monai_topoloss.backends import BACKENDS
@@ -84,8 +85,8 @@ class AffinitiesToInstances(Transform):
     """Make instances of predicted affinities, for postprocessing.
 
     Shapes: ``(edges, *spatial)`` to ``(1, *spatial)`` in 2-D and 3-D, ids in int32 that count from 1 on in raster
-    order. NumPy arrays and tensors keep their kind, a MetaTensor its affine and applied operations, so that ``Invertd``
-    and ``SaveImaged`` work.
+    order, or in int64 where there are 2^31 voxels or more. NumPy arrays and tensors keep their kind, a MetaTensor its
+    affine and applied operations, so that ``Invertd`` and ``SaveImaged`` work.
 
     Volumes beyond what a network takes at once come from `monai.inferers.SlidingWindowInferer`, which puts affinities
     together as it does classes; make instances of the whole.
@@ -254,19 +255,19 @@ def _mutex_watershed(affinity: Tensor, edges: Sequence[tuple[int, ...]], n_joini
     shape = signed.shape[1:]
     inside = [k for k, edge in enumerate(edges) if all(abs(s) < n for s, n in zip(edge, shape, strict=True))]
     if not inside:  # nor would it take edges that are longer than the image
-        return torch.zeros(shape, dtype=torch.int64)
+        return torch.zeros(shape, dtype=torch.int32)
     found: Any = mwatershed.agglom(np.ascontiguousarray(signed[inside]), [list(edges[k]) for k in inside])
     ids, first, inverse = np.unique(found, return_index=True, return_inverse=True)
-    rank = np.empty_like(first)
+    rank = np.empty(len(ids), type_of_numbers(found.size))
     rank[np.argsort(np.where(ids == 0, -1, first))] = np.arange(len(ids)) + (0 not in ids)
     return torch.from_numpy(rank[inverse].reshape(found.shape))
 
 
 def _drop_small(labels: Tensor, min_size: int) -> Tensor:
-    """Leave instances of at least so many voxels, in the same order, as int32."""
+    """Leave instances of at least so many voxels, in the same order."""
     is_kept = torch.bincount(labels.flatten(), minlength=1) >= min_size
     is_kept[0] = False
-    number = is_kept.cumsum(dim=0, dtype=torch.int32) * is_kept
+    number = is_kept.cumsum(dim=0, dtype=labels.dtype) * is_kept
     return number[labels.long()]
 
 

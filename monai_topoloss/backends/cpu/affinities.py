@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.graphs import (
     Graph,
-    as_int32,
+    as_numbers,
     compare,
     first_of_same,
     is_set,
@@ -28,13 +28,13 @@ _PREPARE, _TOUCH, _EXCUSE, _SELECT = range(4)  # what is done with mistakes, one
 _0, _1 = np.uint64(0), np.uint64(1)
 
 
-def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[np.int32]) -> None:
+def label_affinities(affinity: NDArray[np.bool_], edges: NDArray[np.int64], out: NDArray[Any]) -> None:
     """Number the components of a graph of voxels from 1 on, in raster order, into zeros; single voxels stay 0.
 
     Args:
         affinity: (edges, Z, Y, X), whether a voxel is joined to the one an edge further, which may be outside.
         edges: (edges, 3), steps in z, y and x.
-        out: int32, (Z, Y, X), zeros.
+        out: int32 or int64, as numbers of its voxels need, (Z, Y, X), zeros.
     """
     graph = make_graph(out.shape, edges)
     join(graph, read(graph, affinity), np.zeros_like(graph.has_edge))
@@ -63,7 +63,7 @@ def critical_affinities(
         tolerance: how many steps deep a fragment of an object has to be to count; thinner ones are slivers, which are
             no part of the remainder, and hang together with mistakes.
     """
-    graph, ids = make_graph(target.shape, edges), as_int32(target)
+    graph, ids = make_graph(target.shape, edges), as_numbers(target)
     right, *mistakes = compare(graph, input, ids)
     nothing = np.zeros_like(graph.has_edge)
     join(graph, right, nothing)

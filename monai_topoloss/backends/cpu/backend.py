@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.base import Critical, PartitionErrors
 from monai_topoloss.backends.cpu import affinities, betti, components, critical, partitions, skeleton, soft_skeleton
 from monai_topoloss.backends.cpu.threads import for_each
@@ -39,7 +41,7 @@ class CpuBackend:
     ) -> tuple[Tensor, Tensor]:
         """See `Backend.label_components`."""
         items = _as_volumes(image)
-        labels, counts = np.zeros(items.shape, np.int32), np.zeros(len(items), np.int64)
+        labels, counts = _zeros_for_numbers(items.shape), np.zeros(len(items), np.int64)
 
         def label(index: int) -> None:
             counts[index] = components.label_components(items[index], labels[index], connectivity, highest)
@@ -50,7 +52,7 @@ class CpuBackend:
     def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
         """See `Backend.label_affinities`."""
         items, steps = _as_graphs(affinity, edges)
-        labels = np.zeros((len(items), *items.shape[2:]), np.int32)
+        labels = _zeros_for_numbers((len(items), *items.shape[2:]))
 
         def label(index: int) -> None:
             affinities.label_affinities(items[index], steps, labels[index])
@@ -166,6 +168,11 @@ def _as_volumes(batch: Tensor) -> NDArray[Any]:
     """Return items (N, *spatial) as volumes (N, Z, Y, X); images have one plane."""
     items = np.ascontiguousarray(batch.numpy(force=True))
     return items if items.ndim == 4 else items[:, None]
+
+
+def _zeros_for_numbers(shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return zeros (N, Z, Y, X) of a type that can number the voxels of an item."""
+    return np.zeros(shape, type_of_numbers(math.prod(shape[1:])))
 
 
 def _as_graphs(affinity: Tensor, edges: Sequence[Sequence[int]]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import count_bits, jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.roots import find_root
 from monai_topoloss.backends.cpu.rows import FILL, as_bits, equal_word, fill, narrow, nonzero_word
@@ -27,17 +28,17 @@ class Pieces(NamedTuple):
     """Runs of an image, and which component each is of."""
 
     words: NDArray[np.uint64]  # of each row, see `_join_rows`
-    number: NDArray[np.int32]  # of each run, from 1 on in raster order
+    number: NDArray[Any]  # of each run, from 1 on in raster order: int32, or int64 if there may be too many
     n_components: int
     shape: tuple[int, int, int]
 
 
-def label_components(ids: NDArray[Any], out: NDArray[np.int32], connectivity: int, highest: int | None = None) -> int:
+def label_components(ids: NDArray[Any], out: NDArray[Any], connectivity: int, highest: int | None = None) -> int:
     """Number the components of equal ids from 1 on, in raster order, into zeros; return how many they are.
 
     Args:
         ids: see `find_pieces`.
-        out: int32 of the same shape, contiguous, zeros.
+        out: int32 or int64, as numbers of its voxels need, of the same shape, contiguous, zeros.
         connectivity: see `find_pieces`.
         highest: see `find_pieces`.
     """
@@ -65,13 +66,14 @@ def find_pieces(ids: NDArray[Any], connectivity: int, highest: int | None = None
         rows = np.empty(kept * width, np.uint16)
     size = (width + 63) >> 6  # words of a row
     words = np.empty(3 * n_rows * size, np.uint64)
-    parent = np.empty(len(image) // 32 + _MARGIN, np.int32)
+    dtype = type_of_numbers(ids.size)
+    parent = np.empty(len(image) // 32 + _MARGIN, dtype)
     scratch = np.zeros(3 * size, np.uint64)
     runs = 0
     for begin in range(0, n_rows, step):
         end = min(begin + step, n_rows)
         if runs + (end - begin) * width + _MARGIN > len(parent):
-            parent = np.concatenate([parent[:runs], np.empty(len(parent) + step * width + _MARGIN, np.int32)])
+            parent = np.concatenate([parent[:runs], np.empty(len(parent) + step * width + _MARGIN, dtype)])
         if is_copied:
             _copy_rows(image, rows, kept, begin, end, width)
         runs = _join_rows(rows, kept, begin, end, height, width, connectivity, words, parent, scratch, runs)
@@ -79,21 +81,21 @@ def find_pieces(ids: NDArray[Any], connectivity: int, highest: int | None = None
     return Pieces(words, parent[:runs], count, (depth, height, width))
 
 
-def write(pieces: Pieces, number: NDArray[np.int32], out: NDArray[np.int32]) -> None:
-    """Write a number of each run into zeros, int32 (Z, Y, X), contiguous."""
+def write(pieces: Pieces, number: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write a number of each run into zeros of the same type, (Z, Y, X), contiguous."""
     _write(pieces.words, number, pieces.shape[2], out.reshape(-1))
 
 
-def write_face(pieces: Pieces, axis: int, index: int) -> NDArray[np.int32]:
+def write_face(pieces: Pieces, axis: int, index: int) -> NDArray[Any]:
     """Return the numbers of the first or the last plane along an axis: index 0 or -1."""
     depth, height, width = pieces.shape
     rows = pieces.words.reshape(depth, height, 3 * ((width + 63) >> 6))
     if axis == 2:
-        face = np.zeros((depth, height), np.int32)
+        face = np.zeros((depth, height), pieces.number.dtype)
         _write_column(pieces.words, pieces.number, width, 0 if index == 0 else width - 1, face.reshape(-1))
         return face
     some = np.ascontiguousarray(rows[index] if axis == 0 else rows[:, index])
-    face = np.zeros((len(some), width), np.int32)
+    face = np.zeros((len(some), width), pieces.number.dtype)
     _write(some.reshape(-1), pieces.number, width, face.reshape(-1))
     return face
 
@@ -351,7 +353,7 @@ def _write_run(out: Any, begin: Any, end: Any, number: Any, follows: Any) -> Any
         for i in range(begin, end, FILL):
             fill(out, i, number)
         if not follows:
-            fill(out, end, np.int32(0))
+            fill(out, end, out.dtype.type(0))
     else:
         for i in range(begin, end):
             out[i] = number

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import count_bits, jit, jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout
 from monai_topoloss.backends.cpu.runs import find_root
@@ -26,12 +27,18 @@ _0, _1 = _U(0), _U(1)
 
 def count_components(words: NDArray[np.uint64], layout: Layout, connectivity: int) -> int:
     """Return how many components there are, of connectivity 1 to 3; the words need a border of planes."""
-    return int(_count(words, layout, connectivity, False))  # noqa: FBT003
+    return int(_count(words, layout, connectivity, False, _room(words, layout)))  # noqa: FBT003
 
 
 def count_cavities(words: NDArray[np.uint64], layout: Layout, connectivity: int) -> int:
     """Return how many components the background has that do not reach the border of the volume."""
-    return int(_count(_complement(words, layout), layout, connectivity, True)) - 1  # noqa: FBT003
+    background = _complement(words, layout)
+    return int(_count(background, layout, connectivity, True, _room(words, layout))) - 1  # noqa: FBT003
+
+
+def _room(words: NDArray[np.uint64], layout: Layout) -> NDArray[Any]:
+    """Return room for a number of a run for each word."""
+    return np.empty(len(words), type_of_numbers(layout.depth * layout.height * layout.width))
 
 
 @jit
@@ -51,14 +58,16 @@ def _complement(words: Any, layout: Any) -> Any:
 
 
 @jit
-def _count(words: Any, layout: Any, connectivity: Any, outside: Any) -> Any:
-    """Count components; with ``outside``, those at the border are one, also if there are none."""
-    first = np.empty(len(words), np.int32)
+def _count(words: Any, layout: Any, connectivity: Any, outside: Any, first: Any) -> Any:
+    """Count components; with ``outside``, those at the border are one, also if there are none.
+
+    What is written to ``first`` is the number of the first run from each word on.
+    """
     runs: Any = 0
     for i in range(len(words)):
         first[i] = runs
         runs += np.int64(count_bits(_starts(words[i])))
-    parent = np.arange(runs + 1, dtype=np.int32)  # the last one is the outside
+    parent = np.arange(runs + 1, dtype=first.dtype)  # the last one is the outside
     joins = _join_rows(words, layout, connectivity, first, parent)
     if outside:
         return runs + 1 - joins - _join_outside(words, layout, first, parent)

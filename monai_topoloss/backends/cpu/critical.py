@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import jit, jit_inline, jit_loop
 from monai_topoloss.backends.cpu.components import label_components
 from monai_topoloss.backends.cpu.runs import find_root, find_runs, join, list_meetings, meet, rows_before
 
 _NONE, _MANY = -1, -2
-_OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int32): 0x7FFF_FFFE}  # of a key, what says whose voxel it is
+# Of keys, what says whose voxel it is.
+_OBJECT = {np.dtype(np.uint8): 0x7E, np.dtype(np.int32): 2**31 - 2, np.dtype(np.int64): 2**63 - 2}
 # Binary masks need one labelling for both directions: what is missed and what is invented touch the same remainder.
 _FOUND, MISSED, INVENTED = 2, 3, 0x83
 
@@ -88,7 +90,7 @@ def _of_objects(
     mixed = options[0] != options[1]
     ids: NDArray[Any] = reference if mask is None else mask
     if mixed and (classes is not None or mask is not None):
-        labels = np.zeros(reference.shape, np.int32)
+        labels = np.zeros(reference.shape, type_of_numbers(reference.size))
         label_components(ids, labels, options[0])
         ids = labels
     keys = _as_keys(ids)
@@ -101,13 +103,16 @@ def _of_objects(
 
 
 def _as_keys(ids: NDArray[Any]) -> NDArray[Any]:
-    """Return ids, which are 0 for background and above elsewhere, times 2: in uint8 or int32."""
+    """Return ids, which are 0 for background and above elsewhere, times 2: in uint8, int32 or int64."""
     highest = int(ids.max(initial=0))
     if highest <= 63:
         return ids.astype(np.uint8) * np.uint8(2)
-    if highest >= 2**30:
-        ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
-    return ids.astype(np.int32) * np.int32(2)
+    if type_of_numbers(2 * highest + 1) != np.int32:
+        different = np.unique(np.append(ids, 0))
+        ids, highest = np.searchsorted(different, ids), len(different) - 1
+    keys: NDArray[Any] = ids.astype(type_of_numbers(2 * highest + 1))
+    keys *= 2
+    return keys
 
 
 def binary_keys(input: NDArray[np.bool_], target: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -156,7 +161,7 @@ def _mark_critical(
     parent = np.arange(len(start))
     touched = np.full(len(start), _NONE)
     rows, pairs = np.empty((4, 2), np.int64), np.empty((4 * shape[2] + 4, 2), np.int64)
-    touching = np.empty((len(start), 2), np.int32)  # enough unless nearly all is wrong
+    touching = np.empty((len(start), 2), start.dtype)  # enough unless nearly all is wrong
     if as_released:
         join_neighbours_in_rows(first, start, end, key, parent)
     count = join_rows(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.roots import find_root
 from monai_topoloss.backends.cpu.rows import as_bits, equal_word, nonzero_word
@@ -60,7 +61,7 @@ def make_graph(shape: tuple[int, ...], edges: NDArray[np.int64]) -> Graph:
     order = np.argsort(~to_next, kind="stable")
     size, words = int(np.prod(shape)), -(-shape[2] // 64)
     has_edge, follows = np.zeros((2, shape[0] * shape[1] * words), _U)
-    parent = np.arange(size, dtype=np.int32 if size < 2**31 - 2 else np.int64)
+    parent = np.arange(size, dtype=type_of_numbers(size))
     return Graph(
         shape, words, backwards[order], order, (signs < 0)[order], int(to_next.sum()), parent, has_edge, follows
     )
@@ -88,11 +89,15 @@ def compare(graph: Graph, input: NDArray[np.bool_], ids: NDArray[Any]) -> Compar
     return compared
 
 
-def as_int32(ids: NDArray[Any]) -> NDArray[Any]:
-    """Return ids in 32 bits; if they are too high, others that are equal where they are, and 0 where they are."""
-    if ids.dtype.itemsize > 4 and int(ids.max(initial=0)) >= 2**31:
+def as_numbers(ids: NDArray[Any]) -> NDArray[Any]:
+    """Return ids in as many bits as numbers of their voxels need, 32 or 64.
+
+    If they are too high for that, return others that are equal where they are, and 0 where they are.
+    """
+    dtype = type_of_numbers(ids.size)
+    if ids.dtype.itemsize > dtype.itemsize and int(ids.max(initial=0)) > np.iinfo(dtype).max:
         ids = np.searchsorted(np.unique(np.append(ids, 0)), ids)
-    return ids if ids.dtype.itemsize == 4 else ids.astype(np.int32)
+    return ids if ids.dtype.itemsize == dtype.itemsize else ids.astype(dtype)
 
 
 @jit_inline

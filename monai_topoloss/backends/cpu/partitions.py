@@ -83,7 +83,7 @@ def count_pairs(input: Any, target: Any, foreground_only: Any) -> Any:
     Returns:
         The first ids, the second ids, and the counts: int64 (K,) each, in the order in which they come.
     """
-    slots = np.full(_FIRST_SIZE, -1, np.int32)
+    slots = np.full(_FIRST_SIZE, -1, np.int64)
     first, second = np.empty(_FIRST_SIZE // 2, np.int64), np.empty(_FIRST_SIZE // 2, np.int64)
     counts = np.zeros(_FIRST_SIZE // 2, np.int64)
     known, position = 0, 0
@@ -93,7 +93,7 @@ def count_pairs(input: Any, target: Any, foreground_only: Any) -> Any:
         )
         if position < len(input):
             first, second, counts = _twice(first), _twice(second), _twice(counts)
-            slots = np.full(2 * len(slots), -1, np.int32)
+            slots = np.full(2 * len(slots), -1, np.int64)
             _enter_all(slots, first, second, known)
     return first[:known].copy(), second[:known].copy(), counts[:known].copy()
 
@@ -101,13 +101,13 @@ def count_pairs(input: Any, target: Any, foreground_only: Any) -> Any:
 @jit
 def index_ids(ids: Any) -> Any:
     """Number the different ids of a row from 0 on, in the order in which they come: int64, of the same length."""
-    slots = np.full(_FIRST_SIZE, -1, np.int32)
+    slots = np.full(_FIRST_SIZE, -1, np.int64)
     known_ids = np.empty(len(ids), np.int64)
     index = np.empty(len(ids), np.int64)
     known = 0
     for k in range(len(ids)):
         if 2 * known >= len(slots):
-            slots = np.full(2 * len(slots), -1, np.int32)
+            slots = np.full(2 * len(slots), -1, np.int64)
             _enter_all(slots, known_ids, known_ids, known)
         slot = _find(slots, known_ids, known_ids, ids[k], ids[k])
         if slots[slot] < 0:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop, lowest_bit
 
 _1 = np.uint64(1)
@@ -21,8 +22,8 @@ class Runs(NamedTuple):
     """The runs of keys (Z, Y, X), in raster order."""
 
     first: NDArray[np.int64]  # the first run of each row, and one past the last
-    start: NDArray[np.int32]  # in x
-    end: NDArray[np.int32]  # one past the last voxel
+    start: NDArray[Any]  # in x; of the type of numbers of runs, int32 or int64
+    end: NDArray[Any]  # one past the last voxel
     key: NDArray[Any]
 
 
@@ -33,9 +34,9 @@ def find_runs(keys: NDArray[Any]) -> Runs:
     bits = np.packbits(changes.reshape(-1), bitorder="little")
     bits = np.append(bits, np.zeros(-len(bits) % 8, np.uint8)).view("<u8").astype(np.uint64, copy=False)
     np.logical_and(changes, keys, out=changes)
-    count = np.count_nonzero(changes)
+    count, dtype = np.count_nonzero(changes), type_of_numbers(keys.size)
     first = np.zeros(keys.shape[0] * keys.shape[1] + 1, np.int64)
-    runs = Runs(first, np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, keys.dtype))
+    runs = Runs(first, np.empty(count, dtype), np.empty(count, dtype), np.empty(count, keys.dtype))
     _list_runs(bits, keys.reshape(-1), keys.shape[2], *runs)
     return runs
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss.backends.cpu._numba import jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.graphs import Graph, add_ends, read_word, span
 from monai_topoloss.backends.cpu.rows import first_bits
@@ -30,7 +31,7 @@ def find_slivers(
     Args:
         graph: that of the right affinities.
         right: bits, (edges, words).
-        ids: of instances, int32, (Z, Y, X).
+        ids: of instances, of 32 or 64 bits, (Z, Y, X).
         tolerance: from 1 on.
     """
     broken = np.zeros_like(graph.has_edge)
@@ -41,7 +42,7 @@ def find_slivers(
         broken = wider
     ids = ids.reshape(-1)
     if int(ids.max(initial=0)) >= ids.size:
-        ids = np.unique(ids, return_inverse=True)[1].astype(np.int32)
+        ids = np.unique(ids, return_inverse=True)[1].astype(type_of_numbers(ids.size))
     core, of_object = np.zeros(ids.size, np.bool_), np.zeros(int(ids.max(initial=0)) + 1, np.bool_)
     _mark_cores(graph, broken, ids, core, of_object)
     slivers = np.zeros_like(graph.has_edge)

@@ -47,7 +47,7 @@ def _find(
     for start in range(0, count, _CHUNK):
         size = min(_CHUNK, count - start)
         for k in range(size):
-            i = _U(listed[start + k])
+            i = listed[start + k]
             north[k], own[k], south[k] = words[i - row], words[i], words[i + row]
         _apply_rule(north[:size], own[:size], south[:size], second, goes)
         for k in range(size):
@@ -84,12 +84,12 @@ def _thin(
             rest = todo[second, block]
             todo[second, block] = _0
             while rest:
-                listed[count] = np.uint32((_U(block) << _6) + lowest_bit(rest))
+                listed[count] = (_U(block) << _6) + lowest_bit(rest)
                 rest &= rest - _1
                 count += 1
         count = _find(words, row, second, listed, found, count, north, own, south, goes)
         for k in range(count):
-            delete_and_note(words, changed, occupied, _U(listed[k]), found[k])
+            delete_and_note(words, changed, occupied, listed[k], found[k])
         idle = 0 if count else idle + 1
         if count:
             around[:] = _0
@@ -113,7 +113,7 @@ def _thin_packed(words: Any, row: Any, passes: Any) -> Any:
             count += 1
     todo = np.empty((2, len(occupied)), np.uint64)
     todo[0], todo[1] = occupied, occupied
-    listed, found = np.empty(count + 1, np.uint32), np.empty(count + 1, np.uint64)
+    listed, found = np.empty(count + 1, np.uint64), np.empty(count + 1, np.uint64)
     changed, around = np.zeros_like(occupied), np.empty_like(occupied)
     north, own, south = np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64), np.empty(_CHUNK, np.uint64)
     goes = np.empty(_CHUNK, np.uint64)

@@ -127,7 +127,7 @@ def _list_border(
                 # Written in any case, and kept if it is something: a branch would be mispredicted half of the time.
                 end = ends[group]
                 border = fore[i] & INSIDE & ~((fore[i + step] >> right) << left)
-                words[end], voxels[end] = np.uint32(i), border
+                words[end], voxels[end] = i, border
                 ends[group] = end + int(border != _0)
 
 
@@ -141,7 +141,7 @@ def _keep_deletable(fore: Any, row: Any, plane: Any, table: Any, words: Any, vox
     kept, rest = _0, voxels[0]
     while k < count:
         shift = lowest_bit(rest) - _1
-        i = _U(words[k])
+        i = words[k]
         below, above = i - plane, i + plane
         kept |= is_deletable(
             table, fore[below - row], fore[below], fore[below + row], fore[i - row], fore[i], fore[i + row],
@@ -185,7 +185,7 @@ def _delete_class(
         if not first:
             _keep_deletable(fore, row, plane, table, chunk_words, chunk, count)
         for k in range(count):
-            delete_and_note(fore, changed, occupied, _U(chunk_words[k]), chunk[k])
+            delete_and_note(fore, changed, occupied, chunk_words[k], chunk[k])
             deleted |= chunk[k]
     return deleted != _0
 
@@ -218,7 +218,7 @@ def _delete_in_raster_order(
     """Delete the candidates whose neighbours are connected, one by one; return whether there were any."""
     deleted = _0
     for k in range(len(words)):
-        i, rest = _U(words[k]), voxels[k]
+        i, rest = words[k], voxels[k]
         below, above, own = i - plane, i + plane, fore[i]
         w0, w1, w2 = fore[below - row], fore[below], fore[below + row]
         w3, w5 = fore[i - row], fore[i + row]
@@ -320,8 +320,8 @@ def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity:
     starts = np.zeros(5, np.int64)
     for group in range(4):
         starts[group + 1] = starts[group] + counts[group] + 1
-    words, voxels = np.empty(starts[4], np.uint32), np.zeros(starts[4], np.uint64)
-    chunk_words, chunk = np.empty(_CHUNK + 1, np.uint32), np.zeros(_CHUNK + 1, np.uint64)
+    words, voxels = np.empty(starts[4], np.uint64), np.zeros(starts[4], np.uint64)
+    chunk_words, chunk = np.empty(_CHUNK + 1, np.uint64), np.zeros(_CHUNK + 1, np.uint64)
     changed, in_plane, around = np.zeros_like(occupied), np.empty_like(occupied), np.empty_like(occupied)
     first_x = ~_EVEN_X if corner[2] & 1 else _EVEN_X
     _thin(

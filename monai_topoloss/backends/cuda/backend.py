@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
+from monai_topoloss._checks.sizes import check_size
 from monai_topoloss.backends.base import Critical, PartitionErrors
 from monai_topoloss.backends.cuda import affinities, betti, components, critical, partitions, skeleton
 from monai_topoloss.backends.cuda.launch import current_stream, device_for
@@ -45,11 +46,13 @@ class CudaBackend:
     @_on_gpu
     def skeletonize(self, mask: Tensor, *, method: str) -> Tensor:
         """See `Backend.skeletonize`."""
+        check_size("mask", mask.shape, border=1)
         return skeleton.skeletonize(as_volumes(mask), method=method, ndim=mask.ndim - 1).view(mask.shape)
 
     @_on_gpu
     def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
         """See `Backend.tubed_skeleton`."""
+        check_size("label", label.shape, border=1)
         tubes = skeleton.tubed_skeleton(
             as_volumes(label), radius=radius, per_class=per_class, method=method, ndim=label.ndim - 1
         )
@@ -64,12 +67,14 @@ class CudaBackend:
         highest: int | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """See `Backend.label_components`."""
+        check_size("image", image.shape)
         labels, counts = components.label_components(as_volumes(image), connectivity)
         return labels.view(image.shape), counts
 
     @_on_gpu
     def label_affinities(self, affinity: Tensor, *, edges: Sequence[Sequence[int]]) -> Tensor:
         """See `Backend.label_affinities`."""
+        check_size("affinity", affinity[:, 0].shape)
         volumes = affinity if affinity.ndim == 5 else affinity.unsqueeze(2)
         labels = affinities.label_affinities(volumes, affinities.as_steps(edges))
         return labels.view(len(affinity), *affinity.shape[2:])
@@ -79,6 +84,7 @@ class CudaBackend:
         self, input: Tensor, target: Tensor, *, edges: Sequence[Sequence[int]], tolerance: int
     ) -> Critical:
         """See `Backend.critical_affinities`."""
+        check_size("target", target.shape)
         volumes = input if input.ndim == 5 else input.unsqueeze(2)
         found = affinities.critical_affinities(volumes, as_volumes(target), affinities.as_steps(edges), tolerance)
         return found._replace(splits=found.splits.view(input.shape), merges=found.merges.view(input.shape))
@@ -94,6 +100,7 @@ class CudaBackend:
         mistake_connectivity: int,
     ) -> Critical:
         """See `Backend.critical_components`."""
+        check_size("input", input.shape)
         found = critical.critical_components(
             as_volumes(input),
             as_volumes(target),
@@ -106,6 +113,7 @@ class CudaBackend:
     @_on_gpu
     def betti_numbers(self, mask: Tensor, *, connectivity: int) -> Tensor:
         """See `Backend.betti_numbers`."""
+        check_size("mask", mask.shape, border=int(mask.ndim == 4))  # that of cavities
         return betti.betti_numbers(as_volumes(mask), connectivity, mask.ndim - 1)
 
     @_on_gpu
@@ -116,6 +124,7 @@ class CudaBackend:
     @_on_gpu
     def compare_partitions(self, input: Tensor, target: Tensor, *, foreground_only: bool) -> PartitionErrors:
         """See `Backend.compare_partitions`."""
+        check_size("y_pred", input[:1].shape)  # one after the other, and sorted
         errors = torch.zeros(len(input), 5, dtype=torch.float64, device=input.device)
         for index, pair in enumerate(zip(input, target, strict=True)):
             errors[index] = partitions.compare_partitions(*pair, foreground_only=foreground_only)

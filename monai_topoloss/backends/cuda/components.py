@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from monai_topoloss._checks.sizes import check_number_of_objects, type_of_numbers
 from monai_topoloss.backends.cuda.launch import launch
-from monai_topoloss.backends.cuda.volumes import check_size
 
-_HIGHEST_KEY = 2**30 - 1  # that can be doubled
+_WIDE = (torch.int32, torch.int64)
 _SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # PyTorch finds no maximum of the others
 
 
-def as_keys(ids: Tensor, factor: int = 1) -> Tensor:
-    """Return ids, which are 0 for background and above elsewhere, times 1 or 2 as int32."""
+def as_keys(ids: Tensor, *, doubled: str | None = None) -> Tensor:
+    """Return ids, which are 0 for background and above elsewhere, as int32; times 2 if named as what argument."""
     ids = ids.to(_SIGNED.get(ids.dtype, ids.dtype))
-    if ids.dtype in (torch.int32, torch.int64) and ids.numel() and int(ids.amax()) > _HIGHEST_KEY:
-        with_zero = torch.cat([ids.new_zeros(1), ids.flatten()])
-        ids = with_zero.unique(return_inverse=True)[1][1:].view_as(ids)
-    return ids.to(torch.int32) * factor
+    if ids.dtype in _WIDE and ids.numel() and type_of_numbers(2 * int(ids.amax()) + 1) != np.int32:
+        different, ids = ids.unique(return_inverse=True)
+        lowest = int(different[0] != 0)
+        ids = ids + lowest
+        if doubled is not None:
+            check_number_of_objects(doubled, len(different) - 1 + lowest)
+    return ids.to(torch.int32) * (1 if doubled is None else 2)
 
 
 def label_components(image: Tensor, connectivity: int) -> tuple[Tensor, Tensor]:
@@ -57,9 +61,8 @@ def find_roots(parent: Tensor, keys: Tensor) -> Tensor:
 
 
 def number_voxels(shape: Sequence[int], device: torch.device) -> Tensor:
-    """Return the numbers of voxels, in raster order."""
-    count = check_size(shape)
-    return torch.arange(count, dtype=torch.int32, device=device).view(*shape)
+    """Return the numbers of voxels, in raster order; the backend has checked that they have 32 bits."""
+    return torch.arange(torch.Size(shape).numel(), dtype=torch.int32, device=device).view(*shape)
 
 
 def number_components(parent: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,8 +34,8 @@ def critical_components(
     masks = (None, None) if classes is not None else (_as_mask(input), _as_mask(target))
     if masks[0] is not None and masks[1] is not None and object_connectivity == mistake_connectivity:
         return _of_masks(masks[0], masks[1], connectivities)
-    splits, n_splits = _of_objects(target, input, masks[1], classes, connectivities)
-    merges, n_merges = _of_objects(input, target, masks[0], classes, connectivities)
+    splits, n_splits = _of_objects("target", target, input, masks[1], classes, connectivities)
+    merges, n_merges = _of_objects("input", input, target, masks[0], classes, connectivities)
     return Critical(splits, merges, n_splits, n_merges)
 
 
@@ -58,7 +58,12 @@ def _of_masks(input: Tensor, target: Tensor, connectivities: tuple[int, int]) ->
 
 
 def _of_objects(
-    reference: Tensor, other: Tensor, mask: Tensor | None, classes: int | None, connectivities: tuple[int, int]
+    name: str,
+    reference: Tensor,
+    other: Tensor,
+    mask: Tensor | None,
+    classes: int | None,
+    connectivities: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
     """Return the critical components of what ``other`` misses of the objects of ``reference``, and their number."""
     mistakes = (reference != 0) & ((other == 0) if classes is None else (other != reference))
@@ -66,7 +71,7 @@ def _of_objects(
     ids = reference if mask is None else mask
     if mixed and (classes is not None or mask is not None):
         ids = label_components(ids, connectivities[0])[0]
-    keys = as_keys(ids, 2) | mistakes.to(torch.int32)
+    keys = as_keys(ids, doubled=name) | mistakes.to(torch.int32)
     as_released = mixed and classes is None and mask is None
     critical, firsts = _find_critical(keys, connectivities, as_released=as_released)
     if classes is None:

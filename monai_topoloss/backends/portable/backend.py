@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from monai_topoloss._checks.sizes import check_size
+
 __all__ = ["BACKEND", "PortableBackend"]
 
 
@@ -19,6 +21,7 @@ class PortableBackend:
     @torch.no_grad()
     def soft_skeleton(self, image: Tensor, *, iterations: int) -> Tensor:
         """See `SoftBackend.soft_skeleton`."""
+        check_size("image", image.shape)  # for PyTorch's pooling
         if not image.numel():
             return image.clone()
         dtype = image.dtype

@@ -113,6 +113,25 @@ def test_ids_that_differ_in_high_bits_are_told_apart(cuda, low, high):
         assert not cuda.critical_components(broken, image, **options).n_splits.any()
 
 
+@pytest.mark.parametrize("scale", [1, 2**40])
+def test_objects_that_cannot_be_doubled_are_refused(cuda, scale, monkeypatch):
+    target = torch.arange(1, 13).reshape(1, 3, 4) * scale
+    input = torch.where(target % 5 == 0, 0, target)
+    monkeypatch.setattr("monai_topoloss._checks.sizes.HIGHEST", 12)
+    assert_equal(cuda.label_components(target, connectivity=1)[0], torch.arange(1, 13).int().reshape(1, 3, 4))
+    options = {"num_classes": None, "object_connectivity": 1, "mistake_connectivity": 1}
+    few = target.clamp(max=6 * scale)
+    assert cuda.critical_components(few * (few > scale), few, **options).n_splits.item() == 1
+    with pytest.raises(ValueError, match="`target` to have at most 6 different objects at once on the GPU, got 12"):
+        cuda.critical_components(input, target, **options)
+
+
+def test_euler_numbers_of_any_number_of_voxels(cuda, monkeypatch):
+    mask = make_batch(3, 0)
+    monkeypatch.setattr("monai_topoloss._checks.sizes.HIGHEST", 5)
+    assert_equal(cuda.euler_number(mask, connectivity=3), CPU.euler_number(mask, connectivity=3))
+
+
 @pytest.mark.parametrize("edges", [[(1, 0), (0, 1), (-3, 4)], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-2, 0, 5)]])
 def test_label_affinities(cuda, edges):
     shape = (2, len(edges), *(10, 11, 12)[: len(edges[0])])
