@@ -43,6 +43,14 @@ def check_graph_size(name: str, n_nodes: int, n_edges: int) -> None:
         )
 
 
+def check_chunk_size(name: str, count: int) -> None:
+    """Check that voxels of a chunk can be numbered in 32 bits."""
+    if count > HIGHEST:
+        raise ValueError(
+            f"Expected `{name}` in chunks of at most {HIGHEST} voxels, got one of {count}: see its `rechunk()`."
+        )
+
+
 def _check_on_gpu(name: str, what: str, count: int, most: int) -> None:
     if count > most:
         raise ValueError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from monai_topoloss._checks.sizes import check_chunk_size
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss.chunked._tasks import Index, Key, Tasks, again, da
 
@@ -69,6 +71,7 @@ def as_volume(name: str, array: Any, *, shape_of: tuple[str, Any] | None = None)
         raise ValueError(f"Expected `{name}` of the shape of `{shape_of[0]}`, {shape_of[1].shape}, got {array.shape}.")
     chunks = array.chunks if shape_of is None else shape_of[1].chunks
     full = tuple(tuple(size for size in sizes if size) or (0,) for sizes in chunks)
+    check_chunk_size(name, math.prod(map(max, full)))
     volume = array.rechunk(full)
     return Volume(volume if volume.ndim == 3 else volume[None], array.ndim, chunks)
 

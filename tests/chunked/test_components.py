@@ -75,3 +75,12 @@ def test_errors():
         chunked.label_components(image[image[:, 0] == 0])
     with pytest.raises(ValueError, match="negative"):
         chunked.label_components(da.full((4, 4), -1, chunks=2)).counts.compute()
+
+
+def test_chunks_that_32_bits_cannot_number():
+    image = da.zeros((2**11, 2**11, 2**9), bool, chunks=-1)
+    with pytest.raises(
+        ValueError, match="`image` in chunks of at most 2147483647 voxels, got one of 2147483648: see its"
+    ):
+        chunked.label_components(image)
+    chunked.label_components(image.rechunk((1024, -1, -1)))
