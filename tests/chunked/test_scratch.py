@@ -135,7 +135,7 @@ def test_no_folder_keeps_nothing():
 
 
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
-    def fail(_, content):
+    def fail(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", fail)

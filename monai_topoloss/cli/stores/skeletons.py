@@ -37,7 +37,7 @@ def skeletonize_store(
     made_by = {"version": __version__, "source": describe(stored.place), **how}
     target = Target(path, made_by)
     if target.is_done():
-        target.register()
+        target.finish()
         complain(f"{path} is there already, made in the same way")
         return
     fingerprint = json.dumps([made_by, stored.array.chunks])

@@ -86,15 +86,16 @@ class Target:
         )
 
     def finish(self) -> None:
-        """Put what has been written in its place."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self._root is not None and self.path.parent != self._root:
-            _open_group(self._root).require_group(self.path.parent.relative_to(self._root).as_posix())
-        (self.work / "store").replace(self.path)
-        self.register()
-        shutil.rmtree(self.work)
+        """Put what has been written in its place, if it is not there yet."""
+        if not self.is_done():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._root is not None and self.path.parent != self._root:
+                _open_group(self._root).require_group(self.path.parent.relative_to(self._root).as_posix())
+            (self.work / "store").replace(self.path)
+        self._register()
+        shutil.rmtree(self.work, ignore_errors=True)
 
-    def register(self) -> None:
+    def _register(self) -> None:
         """List a label in its group, where OME-Zarr asks for it."""
         if self._root is None:
             return

@@ -142,9 +142,7 @@ def test_what_is_no_image_is_refused(tmp_path, spoil, message):
 
 def test_channels_are_refused(tmp_path):
     save_ome(tmp_path / "a.zarr", np.stack([LABEL, LABEL]), (1, 3, 4, 4), "czyx")
-    with pytest.raises(
-        ValueError, match=r"got axes c z y x of shape \(2, 6, 8, 10\): 2 of c; save the one that counts"
-    ):
+    with pytest.raises(ValueError, match=r"got axes c z y x of shape \(2, 6, 8, 10\): 2 of c; save"):
         read_store(tmp_path / "a.zarr")
 
 
@@ -196,7 +194,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve(tmp_path):
+def serve():
     """Serve a folder; return its address."""
     servers = []
 
