@@ -58,4 +58,5 @@ def make_vessels(shape: tuple[int, ...], seed: int = 0) -> tuple[NDArray[np.bool
     """Return a prediction and a label whose objects are some voxels thick."""
     rng = np.random.default_rng(seed)
     label = ndimage.gaussian_filter(rng.random(shape), 1.2) > 0.51
-    return label ^ (rng.random(shape) < 0.03), label
+    gaps = ndimage.binary_dilation(rng.random(shape) < 0.004, iterations=2)
+    return (label ^ (rng.random(shape) < 0.03)) & ~gaps, label
