@@ -511,7 +511,7 @@ def test_grey_colours_and_transparency(tmp_path, suffix):
     ("options", "message"),
     [
         ([], "PATH/nothing does not exist"),
-        (["--pred", "PATH/pred/a.png"], "must be two files or two folders"),
+        (["--pred", "PATH/pred/a.png"], "must be two images or two folders of them"),
         (["--pred", "PATH/a.txt", "--label", "PATH/a.txt"], "is none of .nii.gz"),
         (["--pred", "PATH/other"], "no name in PATH/other is one in PATH/label"),
         (["--pred", "PATH/empty"], "no images in PATH/empty"),

@@ -55,7 +55,7 @@ def test_what_is_beside_an_image_of_that_name_belongs_to_it(tmp_path):
 
 
 def test_special_files_and_folders_are_named(tmp_path):
-    make(tmp_path, "in/a.png", "in/b.zarr/0/0.0", "other/c.png")
+    make(tmp_path, "in/a.png", "in/b.n5/0/0.0", "other/c.png")
     (tmp_path / "in" / "linked").symlink_to(tmp_path / "other")
     (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nothing")
     (tmp_path / "in" / "d.png").symlink_to(tmp_path / "other" / "c.png")
@@ -63,10 +63,15 @@ def test_special_files_and_folders_are_named(tmp_path):
     images, left_out = find(tmp_path / "in")
     assert images == ["a.png", "d.png", "gone.png"]  # reading says that it is gone
     assert left_out == {
-        "b.zarr": ".zarr cannot be read",
+        "b.n5": ".n5 cannot be read",
         "linked": "a linked folder, which is not entered",
         "pipe.png": "no regular file",
     }
+
+
+def test_stores_are_images_and_are_not_entered(tmp_path):
+    make(tmp_path, "a.png", "b.zarr/0/c.png", "below/named/zarr.json", "below/named/d.png", ".hidden.zarr/0/e.png")
+    assert find(tmp_path) == (["a.png", "b.zarr", "below/named"], {})
 
 
 def test_folders_that_cannot_be_searched_are_named(tmp_path, monkeypatch):
