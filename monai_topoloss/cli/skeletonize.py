@@ -53,7 +53,7 @@ def add_to(commands: Any) -> None:
     )
     add = parser.add_argument
     add("input", type=as_place, metavar="IN", help="file or folder; folders are searched with all below")
-    add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten")
+    add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten, stores are not")
     add("--radius", type=int, default=0, metavar="R", help="thicken to tubes of this radius in voxels")
     add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D")
     add("--per-class", action="store_true", help="skeletonize each class on its own")
