@@ -21,7 +21,7 @@ from monai_topoloss.chunked._scratch import keep_in
 from monai_topoloss.chunked._tasks import Tasks, da
 from monai_topoloss.chunked._volumes import as_volume, for_each
 from monai_topoloss.cli.cases import SEVERAL, Case, Settings, compare, skeletons_of
-from monai_topoloss.cli.places import Place, Url
+from monai_topoloss.cli.places import Place, Url, is_store
 from monai_topoloss.cli.stores.pairs import PairInChunks, take
 from monai_topoloss.cli.stores.reading import Stored, read_store
 from monai_topoloss.cli.stores.scheduling import compute
@@ -30,13 +30,17 @@ from monai_topoloss.topology.skeleton_scores import leave_out, look_up
 
 def evaluate_in_chunks(settings: Settings, case: Case, notes: list[str]) -> Iterator[tuple[int | None, list[float]]]:
     """Yield the metrics of a case, or the number and the metrics of each class; add what is worth mentioning."""
-    stored = read_store(case.label, settings.chunks)
+    if is_store(case.label):
+        stored = read_store(case.label, settings.chunks)
+        other = read_store(case.prediction, blocks=stored.array.chunksize)
+    else:  # a file has no chunks of its own
+        other = read_store(case.prediction, settings.chunks)
+        stored = read_store(case.label, blocks=other.array.chunksize)
     check_case_connectivity(settings.connectivity, stored.array.ndim)
-    other = read_store(case.prediction, blocks=stored.array.chunksize)
     check_case_shapes(other.array.shape, stored.array.shape)
     _compare_places(other, stored, notes)
     fingerprint = json.dumps([__version__, repr(settings), *(describe(each.place) for each in (other, stored))])
-    folder = settings.scratch and settings.scratch / hashlib.sha256(case.name.encode()).hexdigest()[:16]
+    folder = settings.scratch and settings.scratch.absolute() / hashlib.sha256(case.name.encode()).hexdigest()[:16]
     with keep_in(folder, fingerprint) as goes_on:
         if goes_on:
             notes.append("goes on where it was cut")

@@ -15,7 +15,7 @@ from monai_topoloss.chunked._tasks import da
 from monai_topoloss.cli.files import read_picture
 from monai_topoloss.cli.formats.picture import Picture
 from monai_topoloss.cli.placement import spacing_of
-from monai_topoloss.cli.places import Place, is_store, join
+from monai_topoloss.cli.places import Place, Url, is_store, join
 
 zarr: Any = _zarr  # whose types are of what there may be, not of what there is
 SIDE = 256  # voxels along each axis of a cube that is as large as what is computed at once
@@ -122,7 +122,8 @@ def choose_blocks(shape: Sequence[int], chunks: Sequence[int], side: int | None 
 
 def _open(place: Place) -> Any:
     try:
-        return zarr.open(str(place), mode="r")
+        # Workers may have another working directory.
+        return zarr.open(place if isinstance(place, Url) else str(place.absolute()), mode="r")
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"it cannot be opened as Zarr: {reason}") from error

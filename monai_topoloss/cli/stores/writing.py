@@ -38,6 +38,7 @@ class Target:
     """
 
     def __init__(self, path: Path, made_by: dict[str, Any]) -> None:
+        path = path.absolute()  # workers may have another working directory
         self.path, self._made_by = path, made_by
         check_target(path)
         stores = [folder for folder in path.parents if _kind_of(folder)]

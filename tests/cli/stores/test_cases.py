@@ -7,11 +7,12 @@ import sys
 import networkx as nx
 import numpy as np
 import pytest
+import zarr
 
 from monai_topoloss.chunked import _scratch
 from monai_topoloss.cli import main
 from monai_topoloss.cli.scores import METRICS, OF_NEURONS
-from monai_topoloss.topology import label_components, skeleton_graph
+from monai_topoloss.topology import label_components, skeleton_graph, skeletonize
 from tests.chunked.volumes import make_vessels
 from tests.cli.stores.stores import change, save_array, save_ome
 
@@ -256,14 +257,22 @@ def test_memory_and_scheduler(tmp_path):
 
     save_both(tmp_path, *make_vessels((18, 20, 22)))
     (expected,) = evaluate(tmp_path, "pred.npy", "label.npy")[1]
+    # Workers of a scheduler have another working directory.
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
-        for option in (["--memory", "2GiB", "--jobs", "2"], ["--scheduler", cluster.scheduler_address]):
-            command = [sys.executable, "-m", "monai_topoloss", "evaluate", "--pred", tmp_path / "pred.zarr", "--label"]
-            command += [tmp_path / "label.zarr", "--csv", tmp_path / "out.csv", "--chunks", "10", *option]
-            done = subprocess.run([*map(str, command)], check=False, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+        for name, value in (("memory", "2GiB"), ("scheduler", cluster.scheduler_address)):
+            places = ["--pred", "pred.zarr", "--label", "label.zarr", "--csv", "out.csv", "--chunks", "10"]
+            run_in(tmp_path, "evaluate", *places, f"--{name}", value)
             with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
                 assert next(csv.DictReader(file)) == expected
+            run_in(tmp_path, "skeletonize", "label.zarr", f"{name}.zarr", f"--{name}", value)
+            found = zarr.open_array(str(tmp_path / f"{name}.zarr"), mode="r")[:]
+            np.testing.assert_array_equal(found, skeletonize(np.load(tmp_path / "label.npy")))
+
+
+def run_in(folder, *arguments):
+    command = [sys.executable, "-m", "monai_topoloss", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_scheduler(tmp_path, monkeypatch, capsys):
