@@ -14,12 +14,17 @@ from monai_topoloss.topology.betti import betti_numbers
 
 
 def betti_differences(
-    prediction: Any, label: Any, size: Sequence[int], step: Sequence[int], connectivity: int | None
+    prediction: Any,
+    label: Any,
+    size: Sequence[int],
+    step: Sequence[int],
+    connectivity: int | None,
+    ignored: Any = None,
 ) -> Any:
-    """Return Betti numbers of the prediction less those of the label, a dask array of int64, (patches, axes).
+    """Return Betti numbers of the prediction less those of the label: a dask array of int64, (patches, axes).
 
-    Blocks are such that each patch is in one: they begin at multiples of the step, and the last one along each axis
-    holds the patch at the end.
+    Patches of nothing but ignored voxels are left out. Blocks are such that each patch is in one: they begin at
+    multiples of the step, and the last one along each axis holds the patch at the end.
 
     Args:
         prediction: dask array of bool, (*spatial).
@@ -27,9 +32,10 @@ def betti_differences(
         size: of a patch, no larger than the image.
         step: from one patch to the next, no smaller than a patch.
         connectivity: of components.
+        ignored: likewise; None: nowhere.
     """
     chunks = [_split(*each) for each in zip(label.shape, size, step, label.chunksize, strict=True)]
-    masks = [mask.rechunk(tuple(chunks)) for mask in (prediction, label)]
+    masks = [mask.rechunk(tuple(chunks)) for mask in (prediction, label, ignored) if mask is not None]
     tasks = Tasks(*masks)
     keys = []
     for index in np.ndindex(*(len(each) for each in chunks)):
@@ -50,8 +56,8 @@ def _split(length: int, size: int, step: int, chunk: int) -> tuple[int, ...]:
 
 
 def _compare(
-    prediction: NDArray[np.bool_], label: NDArray[np.bool_], *, size: Sequence[int], step: Sequence[int],
-    last: Sequence[bool], connectivity: int | None,
+    prediction: NDArray[np.bool_], label: NDArray[np.bool_], ignored: NDArray[np.bool_] | None = None, *,
+    size: Sequence[int], step: Sequence[int], last: Sequence[bool], connectivity: int | None,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Compare the patches that begin at steps within a block, and the ones at its end if it is the last."""
     starts = [
@@ -61,6 +67,8 @@ def _compare(
     differences = []
     for corner in product(*starts):
         where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
+        if ignored is not None and ignored[where].all():
+            continue
         found, true = (
             np.asarray(betti_numbers(mask[where], connectivity=connectivity, spatial_dims=label.ndim))
             for mask in (prediction, label)

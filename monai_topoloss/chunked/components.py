@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_connectivity
+from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss._checks.tensors import IDS, check_tensor
 from monai_topoloss.backends.cpu.components import Pieces, find_pieces, list_firsts, write, write_face
 from monai_topoloss.backends.cpu.joins import look_up
@@ -66,7 +67,7 @@ def label_volume(volume: Volume, connectivity: int) -> tuple[Volume, Any]:
     count = tasks.part(numbered, 1)
     after = tasks.collection(numbered)
     again = volume.again(after)
-    dtype = np.dtype(np.int32 if volume.array.size < 2**31 else np.int64)
+    dtype = type_of_numbers(volume.array.size)
     writing = Tasks(again.array, others=[after])
     labels = {
         index: writing.add(_write, key, numbers[index], rule=rule, dtype=dtype) for index, key in again.keys().items()

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option
-from monai_topoloss.chunked._pairs import read_pair
+from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option, check_patches
+from monai_topoloss.chunked._pairs import Pair, read_pair
 from monai_topoloss.chunked._partitions import compare_partitions
+from monai_topoloss.chunked._patches import betti_differences
 from monai_topoloss.chunked._tasks import Tasks, da, only_key
 from monai_topoloss.chunked._volumes import Volume, for_each
 from monai_topoloss.chunked.betti import betti_numbers, euler_number
@@ -95,6 +96,8 @@ def betti_error(
     ignore_empty: bool = False,
     kind: str | int = "sum",
     connectivity: int | None = None,
+    patch_size: int | Sequence[int] | None = None,
+    stride: int | Sequence[int] | None = None,
     ignore_index: int | None = None,
 ) -> Any:
     """Compute the Betti error of masks in chunks.
@@ -105,6 +108,8 @@ def betti_error(
         ignore_empty: see `monai_topoloss.metrics.compute_betti_error`.
         kind: see there.
         connectivity: see there.
+        patch_size: see there.
+        stride: see there; no smaller than ``patch_size``.
         ignore_index: a value of ``y`` where nothing counts.
 
     Returns:
@@ -112,8 +117,8 @@ def betti_error(
 
     Raises:
         TypeError: if ``y_pred`` or ``y`` is no dask array.
-        ValueError: if shapes differ, the rank is not 2-D or 3-D, values are not 0 and 1, or ``kind`` or
-            ``connectivity`` is out of range.
+        ValueError: if shapes differ, the rank is not 2-D or 3-D, values are not 0 and 1, or ``kind``,
+            ``connectivity`` or a size is out of range.
 
     Example:
         >>> import dask.array as da
@@ -126,6 +131,8 @@ def betti_error(
     check_betti_kind(kind)
     pair = read_pair(y_pred, y, ignore_index)
     check_betti_kind(kind, pair.label.ndim)
+    if patch_size is not None or stride is not None:
+        return _betti_of_patches(pair, patch_size, stride, connectivity, kind=kind, ignore_empty=ignore_empty)
     count = euler_number if kind == "euler" else betti_numbers
     found, true = (
         count(each.array if each.ndim == 3 else each.array[0], connectivity=connectivity) for each in pair[:2]
@@ -141,6 +148,26 @@ def _betti_of(
     return _or_nan(
         torch.as_tensor(errors.sum() if isinstance(kind, str) else errors[kind]), some_true, ignore_empty=ignore_empty
     )
+
+
+def _betti_of_patches(
+    pair: Pair, patch_size: Any, stride: Any, connectivity: int | None, *, kind: str | int, ignore_empty: bool
+) -> Any:
+    arrays: list[Any] = [each if each is None else each.array if each.ndim == 3 else each.array[0] for each in pair]
+    size, step = check_patches(patch_size, stride, arrays[1].shape)
+    if any(s < p for s, p in zip(step, size, strict=True)):
+        raise ValueError(f"Expected `stride` to be no smaller than `patch_size`, {size}, got {step}.")
+    connectivity = check_connectivity("connectivity", connectivity, pair.label.ndim)
+    differences = betti_differences(arrays[0], arrays[1], size, step, connectivity, arrays[2])
+    return _call(_betti_of_all, differences, pair.label.array.any(), kind=kind, ignore_empty=ignore_empty)
+
+
+def _betti_of_all(differences: NDArray[np.int64], some_true: Any, *, kind: str | int, ignore_empty: bool) -> Tensor:
+    if kind == "euler":
+        differences = (differences * [1, -1, 1][: differences.shape[1]]).sum(axis=1, keepdims=True)
+    errors = np.abs(differences if isinstance(kind, str) else differences[:, [kind]])
+    mean = torch.as_tensor(errors.sum()).float() / max(len(errors), 1)
+    return _or_nan(mean, some_true, ignore_empty=ignore_empty)
 
 
 def variation_of_information(

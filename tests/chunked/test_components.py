@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from monai_topoloss import chunked, topology
+from monai_topoloss._checks import sizes
 from tests.chunked.volumes import assert_same, cut, make_shape, spiral
 
 pytestmark = pytest.mark.usefixtures("synchronous")
@@ -84,3 +85,13 @@ def test_chunks_that_32_bits_cannot_number():
     ):
         chunked.label_components(image)
     chunked.label_components(image.rechunk((1024, -1, -1)))
+
+
+def test_numbers_that_32_bits_do_not_hold(monkeypatch):
+    monkeypatch.setattr(sizes, "HIGHEST", 100)
+    image = np.random.default_rng(0).random((11, 12, 13)) < 0.3
+    found = chunked.label_components(da.from_array(image, chunks=4))
+    expected = topology.label_components(image, spatial_dims=3)
+    assert expected.labels.dtype == np.int64
+    assert_same(found.labels, expected.labels)
+    assert int(found.counts) == int(expected.counts)
