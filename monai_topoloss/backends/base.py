@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -39,8 +41,12 @@ class Backend(Protocol):
         """Thin each item of ``mask``, bool ``(N, *spatial)``, to its skeleton, bool ``(N, *spatial)``."""
         ...
 
-    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
-        """Tubed skeleton of each item of ``label``, ``(N, *spatial)`` of any real dtype, in the same dtype."""
+    def tubed_skeleton(self, label: Tensor, *, ball: NDArray[np.int64], per_class: bool, method: str) -> Tensor:
+        """Tubed skeleton of each item of ``label``, ``(N, *spatial)`` of any real dtype, in the same dtype.
+
+        ``ball``, ``(z, y)``: how many voxels along x the tube reaches on each side of a skeleton voxel, so many voxels
+        away along z and y; -1 where it does not.
+        """
         ...
 
     def label_components(

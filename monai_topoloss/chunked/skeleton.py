@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
+from monai_topoloss._checks.options import check_ignore_index, check_method
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
@@ -18,6 +19,7 @@ from monai_topoloss.chunked._bits import Bits, pack, unpack_block
 from monai_topoloss.chunked._tasks import Index, Key, Tasks, da, dask
 from monai_topoloss.chunked._volumes import Box, Volume, as_volume, for_each
 from monai_topoloss.chunked.betti import read_mask
+from monai_topoloss.topology._balls import Ball, check_radius, make_ball
 from monai_topoloss.topology.skeleton import RADIUS
 
 __all__ = ["skeletonize", "tubed_skeleton"]
@@ -128,7 +130,8 @@ def _thin_block(
 def tubed_skeleton(
     label: Any,
     *,
-    radius: int = RADIUS,
+    radius: float = RADIUS,
+    spacing: float | Sequence[float] | None = None,
     per_class: bool = False,
     ignore_index: int | None = None,
     method: str | None = None,
@@ -140,7 +143,8 @@ def tubed_skeleton(
 
     Args:
         label: dask array of class ids, ``(*spatial)`` in 2-D or 3-D; 0 is background.
-        radius: of the ball, in voxels; 0 leaves the bare skeleton.
+        radius: of the ball, in voxels, or with ``spacing`` a length; 0 leaves the bare skeleton.
+        spacing: size of a voxel along each axis, or one for all.
         per_class: skeletonize each class on its own instead of their union.
         ignore_index: an id that is background here.
         method: thinning method, see `skeletonize`.
@@ -149,9 +153,10 @@ def tubed_skeleton(
         The tubed skeleton, a dask array of the dtype and shape and in the chunks of ``label``.
 
     Raises:
-        TypeError: if ``label`` is no dask array of real numbers, or ``radius`` or ``ignore_index`` no int.
-        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative, or the
-            method does not fit.
+        TypeError: if ``label`` is no dask array of real numbers, ``ignore_index`` no int, or ``radius`` no int or with
+            ``spacing`` no number.
+        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative,
+            ``spacing`` is not positive, or the method does not fit.
 
     Example:
         >>> import dask.array as da
@@ -164,7 +169,7 @@ def tubed_skeleton(
                [0, 1, 1, 1, 1, 2, 0, 0, 0],
                [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
     """
-    check_int("radius", radius, minimum=0)
+    check_radius(radius, spacing)
     check_ignore_index(ignore_index)
     volume = as_volume("label", label)
     method = _check_method(method, volume.ndim)
@@ -181,7 +186,7 @@ def tubed_skeleton(
     for value in values:
         part = volume.array != 0 if value is None else volume.array == value
         bits = _thin(volume._replace(array=part), method)
-        is_near = _dilate(bits, volume, min(radius, sum(label.shape)))
+        is_near = _dilate(bits, volume, make_ball(radius, spacing, label.shape))
         tubes = da.where(is_near & part, volume.array, tubes)
     return volume.restore(tubes).astype(label.dtype)  # also of another order of bytes
 
@@ -201,20 +206,21 @@ def _read(label: NDArray[Any], *, ignore_index: int | None) -> NDArray[Any]:
     return label
 
 
-def _dilate(bits: Bits, volume: Volume, radius: int) -> Any:
-    """Return a dask array of bool, (Z, Y, X): where something is within the ball of the L1 norm with that radius."""
+def _dilate(bits: Bits, volume: Volume, ball: Ball) -> Any:
+    """Return a dask array of bool, (Z, Y, X): the bits dilated by a ball."""
+    reach = (ball.shape[0] - 1, ball.shape[1] - 1, -(-int(ball.max()) // 8))
     tasks = Tasks(others=list(bits.blocks.values()))
     near = {}
     for index in np.ndindex(*volume.grid):
         box = volume.box(index)
         in_bytes = (box[0], box[1], slice(box[2].start // 8, -(-box[2].stop // 8)))
-        wide = bits.widen(in_bytes, (radius, radius, -(-radius // 8)))
+        wide = bits.widen(in_bytes, reach)
         begin = (wide[0].start, wide[1].start, 8 * wide[2].start)
         own = tuple(slice(part.start - b, part.stop - b) for part, b in zip(box, begin, strict=True))
-        near[index] = tasks.add(_dilate_in, bits.cut(tasks, wide), radius=radius, own=own)
+        near[index] = tasks.add(_dilate_in, bits.cut(tasks, wide), ball=ball, own=own)
     return tasks.array(near, volume.array.chunks, np.bool_)
 
 
-def _dilate_in(bits: NDArray[np.uint8], *, radius: int, own: Box) -> NDArray[np.bool_]:
-    dilated = dilate_bytes(np.ascontiguousarray(bits), radius)[own[0], own[1]]
+def _dilate_in(bits: NDArray[np.uint8], *, ball: Ball, own: Box) -> NDArray[np.bool_]:
+    dilated = dilate_bytes(np.ascontiguousarray(bits), ball)[own[0], own[1]]
     return unpack_block(dilated)[..., own[2]]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.options import METHODS
 from monai_topoloss.backends import Backend, SoftBackend, backend_for, soft_backend_for
+from monai_topoloss.topology._balls import make_ball
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # others come as one of these
 _FLOATS = (torch.half, torch.float, torch.double)
@@ -92,7 +93,7 @@ def _call_with_labels(backend: Backend, image: Tensor) -> None:
     """Call what takes masks, instances and class maps of any type."""
     ndim = image.ndim - 1
     for method, per_class in product(METHODS[ndim], (False, True)):
-        backend.tubed_skeleton(image, radius=2, per_class=per_class, method=method)
+        backend.tubed_skeleton(image, ball=make_ball(2, None, image.shape[1:]), per_class=per_class, method=method)
     if image.is_floating_point():
         return
     for highest in (None, int(image.max())):

@@ -13,6 +13,7 @@ from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor, lik
 from monai_topoloss._edges import at_edges, either_end, join_equal
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
+from monai_topoloss.topology._balls import make_ball
 from monai_topoloss.topology._items import as_items, from_items
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def separate_instances(
     spatial_dims = check_spatial_dims("instances", ids, spatial_dims)
     items = as_items(ids, spatial_dims)
     method = check_method(None, spatial_dims)
-    tubes = backend_for(tensor, backend, method).tubed_skeleton(items, radius=1, per_class=True, method=method)
+    ball = make_ball(1, None, items.shape[1:])
+    tubes = backend_for(tensor, backend, method).tubed_skeleton(items, ball=ball, per_class=True, method=method)
     cleared = from_items(_find_close(items, gap) & (tubes == 0), tensor)
     return cast("NdarrayTensor", like(tensor.masked_fill(cleared, 0), instances, same_dtype=True))
 

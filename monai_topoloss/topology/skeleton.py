@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_int, check_method
+from monai_topoloss._checks.options import check_ignore_index, check_method
 from monai_topoloss._checks.tensors import check_finite, check_mask, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
+from monai_topoloss.topology._balls import check_radius, make_ball
 from monai_topoloss.topology._items import as_items, from_items
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def skeletonize(
 def tubed_skeleton(
     label: NdarrayTensor,
     *,
-    radius: int = RADIUS,
+    radius: float = RADIUS,
+    spacing: float | Sequence[float] | None = None,
     per_class: bool = False,
     ignore_index: int | None = None,
     method: str | None = None,
@@ -87,9 +90,14 @@ def tubed_skeleton(
     which is a ball of the L1 norm, and multiplied by the label: ``tube = dilate(skeletonize(label > 0)) * label``.
     So each voxel of the tube has the class of the label beneath it, and no tube leaves the label.
 
+    With a ``spacing``, the tube is all of the label within ``radius`` of a voxel of the skeleton, in its units: as wide
+    in each direction, whatever the voxels.
+
     Args:
         label: class ids, ``(*spatial)`` in 2-D or 3-D, or ``(..., *spatial)`` with ``spatial_dims``; 0 is background.
-        radius: of the ball, in voxels; 0 leaves the bare skeleton.
+        radius: of the ball, in voxels, or with ``spacing`` a length; 0 leaves the bare skeleton.
+        spacing: size of a voxel along each axis, or one for all, as in millimetres. Distances between the centres of
+            voxels may then be up to ``radius``, but for rounding: a millionth.
         per_class: skeletonize each class on its own instead of their union. A class that is the wall of another then
             gets a skeleton too; classes that continue each other get separate ends.
         ignore_index: an id that is background here.
@@ -102,9 +110,10 @@ def tubed_skeleton(
         The tubed skeleton, of the dtype, shape and kind of ``label`` and on its device.
 
     Raises:
-        TypeError: if ``label`` is no tensor or array of real numbers, or ``radius`` or ``ignore_index`` no int.
-        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative, or the
-            method does not fit the rank.
+        TypeError: if ``label`` is no tensor or array of real numbers, ``ignore_index`` no int, or ``radius`` no int or
+            with ``spacing`` no number.
+        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative,
+            ``spacing`` is not positive, or the method does not fit the rank.
         ImportError: if ``backend="cuda"`` cannot be had.
 
     Example:
@@ -117,12 +126,18 @@ def tubed_skeleton(
                [0, 1, 1, 1, 1, 2, 2, 0, 0],
                [0, 1, 1, 1, 1, 2, 0, 0, 0],
                [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
+        >>> tubed_skeleton(label, radius=1.0, spacing=(1.2, 0.5))
+        array([[0, 0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 0, 0, 0, 1, 2, 2, 2, 0],
+               [0, 1, 1, 1, 1, 2, 2, 2, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0, 0],
+               [0, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=uint8)
 
     References:
         Y. Kirchhoff, M. R. Rokuss et al., Skeleton Recall Loss for Connectivity Conserving and Resource Efficient
         Segmentation of Thin Tubular Structures, ECCV 2024.
     """
-    check_int("radius", radius, minimum=0)
+    check_radius(radius, spacing)
     check_ignore_index(ignore_index)
     tensor = check_tensor("label", label)
     if ignore_index is not None:
@@ -131,7 +146,6 @@ def tubed_skeleton(
     spatial_dims = check_spatial_dims("label", tensor, spatial_dims)
     method = check_method(method, spatial_dims)
     items = as_items(tensor, spatial_dims)
-    tubes = backend_for(tensor, backend, method).tubed_skeleton(
-        items, radius=radius, per_class=per_class, method=method
-    )
+    ball = make_ball(radius, spacing, items.shape[1:])
+    tubes = backend_for(tensor, backend, method).tubed_skeleton(items, ball=ball, per_class=per_class, method=method)
     return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))

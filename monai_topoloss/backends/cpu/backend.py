@@ -27,9 +27,9 @@ class CpuBackend:
         """See `Backend.skeletonize`."""
         return _map_items(partial(skeleton.skeletonize, method=method), mask)
 
-    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
+    def tubed_skeleton(self, label: Tensor, *, ball: NDArray[np.int64], per_class: bool, method: str) -> Tensor:
         """See `Backend.tubed_skeleton`."""
-        function = partial(skeleton.tubed_skeleton, radius=radius, per_class=per_class, method=method)
+        function = partial(skeleton.tubed_skeleton, ball=ball, per_class=per_class, method=method)
         return _map_items(function, label)
 
     def label_components(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
-from monai_topoloss.backends.cpu._numba import jit, jit_loop, lowest_bit
+from monai_topoloss.backends.cpu._numba import jit_loop, lowest_bit
 from monai_topoloss.backends.cpu.bits import INSIDE, PAYLOAD, Layout, pack, pack_bytes, unpack_bytes
 
 _U = np.uint64
@@ -20,9 +20,10 @@ def skeletonize(mask: NDArray[np.bool_], out: NDArray[np.bool_], method: str) ->
     _write(out.reshape(-1), *_thin(mask, method))
 
 
-def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_class: bool, method: str) -> None:
-    """Dilate the skeleton of a label ``radius`` times by the cross, and write the label there, into zeros."""
-    radius = min(radius, sum(label.shape))  # which covers all
+def tubed_skeleton(
+    label: NDArray[Any], out: NDArray[Any], *, ball: NDArray[np.int64], per_class: bool, method: str
+) -> None:
+    """Dilate the skeleton of a label by a ball, and write the label there, into zeros."""
     raw = np.dtype(f"u{label.itemsize}")  # copied as bits, so that there is one kernel for each size and not each type
     flat_out, flat_label = out.reshape(-1).view(raw), label.reshape(-1).view(raw)
     if per_class:
@@ -30,17 +31,17 @@ def tubed_skeleton(label: NDArray[Any], out: NDArray[Any], *, radius: int, per_c
             mask = label == value
             words, layout = _thin(mask, method)
             inside, _ = pack(mask, layout.border)
-            _copy(flat_out, flat_label, _dilate(words, layout, radius) & inside, layout)
+            _copy(flat_out, flat_label, _dilate(words, layout, ball) & inside, layout)
     else:
         foreground = label if label.dtype.kind in "bui" else label != 0
         words, layout = _thin(foreground, method)
-        _copy(flat_out, flat_label, _dilate(words, layout, radius), layout)
+        _copy(flat_out, flat_label, _dilate(words, layout, ball), layout)
 
 
-def dilate_bytes(rows: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
-    """Dilate rows of whole bytes, (Z, Y, bytes), by the ball of the L1 norm with that radius."""
+def dilate_bytes(rows: NDArray[np.uint8], ball: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Dilate rows of whole bytes, (Z, Y, bytes), by a ball."""
     words, layout = pack_bytes(rows, 1)
-    return unpack_bytes(_dilate(words, layout, radius), layout)
+    return unpack_bytes(_dilate(words, layout, ball), layout)
 
 
 def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
@@ -50,40 +51,49 @@ def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
     return thinning3d.thin(mask, as_scikit_image=method == "lee_skimage")
 
 
-@jit
-def _dilate(words: Any, layout: Any, radius: Any) -> Any:
-    """Return words dilated by the ball of the L1 norm with that radius: ``radius`` times by the cross.
+def _dilate(words: NDArray[np.uint64], layout: Layout, ball: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return words dilated by a ball, see `monai_topoloss.backends.base.Backend.tubed_skeleton`.
 
-    Each word is written, widened along x by what is left of the radius, to the rows around it. Balls add up: a radius
-    that would reach beyond the next word is taken in steps.
+    Each word is written, widened along x as far as the ball reaches there, to the rows around it. What reaches beyond
+    the next word is done in steps: words that are widened already are widened by the rest.
     """
-    for start in range(0, radius, PAYLOAD):
-        step = min(radius - start, PAYLOAD)
-        dilated = np.zeros_like(words)
-        _write_balls(words, layout, step, np.empty((3, step + 1), np.uint64), dilated)
-        words = dilated
-    return words
+    longest = int(ball.max())
+    if ball.size == 1 and longest == 0:
+        return words
+    dilated = np.zeros_like(words)
+    wide = np.empty((3, PAYLOAD + 1), np.uint64)
+    for begin in range(0, max(longest, 1), PAYLOAD):
+        left = ball - begin
+        left[(left > PAYLOAD) | ((left <= 0) & (begin > 0))] = -1
+        _write_balls(words, layout, left, int(left.max()), wide, dilated)
+        if begin + PAYLOAD < longest:
+            wider = np.zeros_like(words)
+            _write_balls(words, layout, np.full((1, 1), PAYLOAD), PAYLOAD, wide, wider)
+            words = wider
+    return dilated
 
 
 @jit_loop
-def _write_balls(words: Any, layout: Any, radius: Any, wide: Any, dilated: Any) -> Any:
-    """Add words widened along x by what is left of the radius to the rows around them, as far as they are inside.
+def _write_balls(words: Any, layout: Any, ball: Any, longest: Any, wide: Any, dilated: Any) -> Any:
+    """Add words widened along x, as far as a ball reaches, ``longest``, to rows around, as far as they are inside.
 
-    ``wide`` has room for each width from 0 to radius: for the word before, the word itself and the one behind.
+    ``wide`` has room for each width up to that of a word: for the word before, the word itself and the one behind.
     """
     last = (_1 << _U(layout.width - (layout.row - 1) * PAYLOAD + 1)) - _1
+    reach_z, reach_y = ball.shape[0] - 1, ball.shape[1] - 1
     for z in range(layout.depth):
         for y in range(layout.height):
             start = 1 + (z + layout.border) * layout.plane + (y + 1) * layout.row
             for w in range(layout.row):
                 own = words[start + w] & INSIDE
                 if own:
-                    _widen(own, radius, wide)
-                    for dz in range(-min(radius, z), min(radius, layout.depth - 1 - z) + 1):
-                        left = radius - abs(dz)
-                        for dy in range(-min(left, y), min(left, layout.height - 1 - y) + 1):
+                    _widen(own, longest, wide)
+                    for dz in range(-min(reach_z, z), min(reach_z, layout.depth - 1 - z) + 1):
+                        for dy in range(-min(reach_y, y), min(reach_y, layout.height - 1 - y) + 1):
+                            k = ball[abs(dz), abs(dy)]
+                            if k < 0:
+                                continue
                             i = start + w + dz * layout.plane + dy * layout.row
-                            k = left - abs(dy)
                             dilated[i] |= wide[1, k] & (last if w == layout.row - 1 else INSIDE)
                             if wide[0, k] and w > 0:
                                 dilated[i - 1] |= wide[0, k]

@@ -6,7 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.sizes import check_size
@@ -50,11 +52,11 @@ class CudaBackend:
         return skeleton.skeletonize(as_volumes(mask), method=method, ndim=mask.ndim - 1).view(mask.shape)
 
     @_on_gpu
-    def tubed_skeleton(self, label: Tensor, *, radius: int, per_class: bool, method: str) -> Tensor:
+    def tubed_skeleton(self, label: Tensor, *, ball: NDArray[np.int64], per_class: bool, method: str) -> Tensor:
         """See `Backend.tubed_skeleton`."""
         check_size("label", label.shape, border=1)
         tubes = skeleton.tubed_skeleton(
-            as_volumes(label), radius=radius, per_class=per_class, method=method, ndim=label.ndim - 1
+            as_volumes(label), ball=ball, per_class=per_class, method=method, ndim=label.ndim - 1
         )
         return tubes.view(label.shape)
 

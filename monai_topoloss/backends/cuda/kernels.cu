@@ -101,15 +101,22 @@ extern "C" __global__ void delete_going(u8* image, const i64* pixels, const u8* 
         if (going[k]) image[pixels[k]] = 0;
 }
 
-// Dilate padded volumes by the cross; ``wider`` is padded too and has a border of zeros.
+// Dilate padded volumes by a ball: each voxel of the foreground writes its own, as far as it is inside. ``ball``,
+// (size_z, size_y), says how far it reaches along x, -1 for not at all; ``wider`` is padded too, and zeros.
 extern "C" __global__ void dilate(
-    const u8* volume, u8* wider, i64 items, i64 depth, i64 height, i64 width) {
+    const u8* volume, u8* wider, const i64* ball, i64 size_z, i64 size_y, i64 items, i64 depth, i64 height, i64 width) {
     const i64 row = width + 2, plane = row * (height + 2), item = plane * (depth + 2);
     FOR_EACH(i, items * depth * height * width) {
         const i64 x = i % width, y = i / width % height, z = i / width / height % depth, n = i / width / height / depth;
         const i64 at = n * item + (z + 1) * plane + (y + 1) * row + x + 1;
-        const u8* own = volume + at;
-        wider[at] = own[0] | own[-1] | own[1] | own[-row] | own[row] | own[-plane] | own[plane];
+        if (!volume[at]) continue;
+        for (i64 dz = z < size_z ? -z : 1 - size_z; dz < size_z && z + dz < depth; dz++) {
+            for (i64 dy = y < size_y ? -y : 1 - size_y; dy < size_y && y + dy < height; dy++) {
+                const i64 reach = ball[(dz < 0 ? -dz : dz) * size_y + (dy < 0 ? -dy : dy)];
+                const i64 before = reach < x ? reach : x, behind = reach < width - 1 - x ? reach : width - 1 - x;
+                for (i64 dx = -before; dx <= behind; dx++) wider[at + dz * plane + dy * row + dx] = 1;
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss.backends.cpu import zhang_rule
@@ -24,16 +25,15 @@ def skeletonize(mask: Tensor, *, method: str, ndim: int) -> Tensor:
     return crop(_thin(mask, method, ndim))
 
 
-def tubed_skeleton(label: Tensor, *, radius: int, per_class: bool, method: str, ndim: int) -> Tensor:
-    """Dilate the skeleton of labels (N, Z, Y, X) ``radius`` times by the cross, and take the label there."""
-    radius = min(radius, sum(label.shape[1:]))  # which covers all
+def tubed_skeleton(label: Tensor, *, ball: NDArray[np.int64], per_class: bool, method: str, ndim: int) -> Tensor:
+    """Dilate the skeleton of labels (N, Z, Y, X) by a ball, and take the label there."""
     if not per_class:
-        return label.masked_fill(~crop(_dilate(_thin(label != 0, method, ndim), radius)), 0)
+        return label.masked_fill(~crop(_dilate(_thin(label != 0, method, ndim), ball)), 0)
     tubes = torch.zeros_like(label)
     for value in label.unique().tolist():
         if value:
             mask = label == value
-            mask &= crop(_dilate(_thin(mask, method, ndim), radius))
+            mask &= crop(_dilate(_thin(mask, method, ndim), ball))
             tubes = torch.where(mask, label, tubes)
     return tubes
 
@@ -110,11 +110,12 @@ def _zhang_tables(device: torch.device) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-def _dilate(volume: Tensor, radius: int) -> Tensor:
-    """Dilate padded volumes by the cross."""
+def _dilate(volume: Tensor, ball: NDArray[np.int64]) -> Tensor:
+    """Dilate padded volumes by a ball."""
+    if ball.size == 1 and not ball.any():
+        return volume
     items, depth, height, width = (size - 2 * (axis > 0) for axis, size in enumerate(volume.shape))
-    other = torch.zeros_like(volume) if radius else volume
-    for _ in range(radius):
-        launch("dilate", items * depth * height * width, volume, other, items, depth, height, width)
-        volume, other = other, volume
-    return volume
+    table, dilated = torch.from_numpy(ball).to(volume.device), torch.zeros_like(volume)
+    count = items * depth * height * width
+    launch("dilate", count, volume, dilated, table, *ball.shape, items, depth, height, width)
+    return dilated

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from monai_topoloss.backends.cpu import skeleton
 from monai_topoloss.backends.cpu.bits import INSIDE, pack
 from monai_topoloss.topology import tubed_skeleton
+from monai_topoloss.topology._balls import make_ball
 from tests.oracles import skeleton_recall as oracle
 
 RADII = (*range(71), *range(122, 131), 186, 187, 250)
@@ -20,18 +22,19 @@ def ball(points, radius, shape):
     return np.min(distances, axis=0) <= radius
 
 
-def dilate(points, radius, shape):
+def dilate(points, radius, shape, spacing=None):
     """Dilate a mask of single points, and see that nothing is set outside the volume."""
     mask = np.zeros(shape, bool)
     mask[tuple(np.transpose(points))] = True
     words, layout = pack(mask, len(shape) - 2)
-    dilated = skeleton._dilate(words, layout, radius)
+    dilated = skeleton._dilate(words, layout, make_ball(radius, spacing, shape))
     assert dilated.shape == words.shape
     inner = dilated[1:-1].reshape(layout.depth + 2 * layout.border, layout.height + 2, layout.row)
     inside = inner[layout.border : layout.depth + layout.border, 1:-1]
     assert np.count_nonzero(dilated) == np.count_nonzero(inside)
     voxels = (inside[..., None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
-    if radius:  # else these are the words of the mask, which repeat voxels of their neighbours
+    # A ball of one voxel leaves the words of the mask, which repeat voxels of their neighbours.
+    if make_ball(radius, spacing, shape).any():
         assert not (dilated & ~INSIDE).any()
     line = voxels[..., 1:63].reshape(*inside.shape[:2], -1)
     assert not line[..., layout.width :].any()
@@ -58,6 +61,18 @@ def test_volumes_of_some_widths(width, radius):
     shape = (4, 5, width)
     for points in ([(0, 0, width - 1)], [(3, 4, 0)], [(1, 2, width // 2)], [(0, 4, width - 1), (3, 0, width // 3)]):
         np.testing.assert_array_equal(dilate(points, radius, shape), ball(points, radius, shape))
+
+
+@pytest.mark.parametrize("width", [1, 61, 62, 63, 64, 123, 124, 125, 126, 127, 187, 250])
+@pytest.mark.parametrize("radius", [0.3, 1.0, 3.7, 30.9, 31.0, 31.5, 62.0, 93.1, 200.0])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 0.7, 0.5), (0.3, 3.0, 1.3)])
+def test_balls_in_physical_units(width, radius, spacing):
+    shape = (4, 5, width)
+    for points in ([(0, 0, width - 1)], [(3, 4, 0)], [(1, 2, width // 2)], [(0, 4, width - 1), (3, 0, width // 3)]):
+        mask = np.ones(shape, bool)
+        mask[tuple(np.transpose(points))] = False
+        near = distance_transform_edt(mask, sampling=spacing) <= radius * (1 + 1e-6)
+        np.testing.assert_array_equal(dilate(points, radius, shape, spacing), near)
 
 
 @pytest.mark.parametrize("width", [62, 63, 64, 65, 66, 90, 124, 125, 126, 130])
@@ -88,14 +103,15 @@ def test_tubes_of_a_class_stay_out_of_another(radius):
 @pytest.mark.parametrize("radius", [17, 18, 10**12, 2**70])
 def test_a_radius_that_covers_all_costs_no_more(radius, per_class, monkeypatch):
     label = np.ones((8, 10), np.uint8)
-    radii = []
+    balls = []
 
-    def note(words, layout, radius):  # noqa: ARG001
-        radii.append(radius)
+    def note(words, layout, ball):  # noqa: ARG001
+        balls.append(ball)
         return words
 
     with monkeypatch.context() as patched:
         patched.setattr(skeleton, "_dilate", note)
         tubed_skeleton(label, radius=radius, per_class=per_class)
-    assert radii == [min(radius, 18)]
+    assert [ball.shape for ball in balls] == [(1, 8)]
+    assert balls[0].max() == 9
     np.testing.assert_array_equal(tubed_skeleton(label, radius=radius, per_class=per_class), label)

@@ -9,6 +9,7 @@ import torch
 from monai_topoloss._edges import join_equal
 from monai_topoloss.backends.cpu.backend import BACKEND as CPU
 from monai_topoloss.backends.cuda.backend import BACKEND
+from monai_topoloss.topology._balls import make_ball
 from tests.backends.cuda import host
 from tests.images import KINDS, random_mask
 
@@ -80,14 +81,17 @@ def test_every_code_is_decided_as_on_the_cpu(cuda):
     assert_equal(cuda.skeletonize(cubes, method="lee"), CPU.skeletonize(cubes, method="lee"))
 
 
-@pytest.mark.parametrize("radius", [0, 1, 2, 5, 100])
+@pytest.mark.parametrize(
+    ("radius", "spacing"), [(0, None), (1, None), (2, None), (5, None), (100, None), (1.5, 0.5), (4.0, (1.3, 2.1, 0.6))]
+)
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32])
-def test_tubed_skeleton(cuda, radius, per_class, dtype):
+def test_tubed_skeleton(cuda, radius, spacing, per_class, dtype):
     for ndim, method in ((2, "zhang"), (3, "lee")):
         label = make_batch(ndim, 0).to(dtype)
         label[:, ::2] *= 2
-        options = {"radius": radius, "per_class": per_class, "method": method}
+        ball = make_ball(radius, spacing[:ndim] if isinstance(spacing, tuple) else spacing, label.shape[1:])
+        options = {"ball": ball, "per_class": per_class, "method": method}
         assert_equal(cuda.tubed_skeleton(label, **options), CPU.tubed_skeleton(label, **options))
 
 
@@ -235,7 +239,7 @@ def test_without_voxels(cuda, shape):
     ndim = len(shape) - 1
     method = "zhang" if ndim == 2 else "lee"
     assert_equal(cuda.skeletonize(mask, method=method), CPU.skeletonize(mask, method=method))
-    options = {"radius": 2, "per_class": True, "method": method}
+    options = {"ball": make_ball(2, None, shape[1:]), "per_class": True, "method": method}
     assert_equal(cuda.tubed_skeleton(mask, **options), CPU.tubed_skeleton(mask, **options))
     for found, expected in zip(
         cuda.label_components(mask, connectivity=1), CPU.label_components(mask, connectivity=1), strict=True
