@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,11 @@ from monai_topoloss.cli.files import (
 )
 from monai_topoloss.cli.folders import FORMATS_READ, RULE, find_images
 from monai_topoloss.cli.formats import suffix_of
+from monai_topoloss.cli.placement import spacing_of
 from monai_topoloss.cli.places import STORES, Place, Url, as_place, is_image, is_store, last_part, need_stores
 from monai_topoloss.cli.resources import EXPLANATION, add_options_of_stores, running
 from monai_topoloss.topology import tubed_skeleton
+from monai_topoloss.topology._balls import UNITS
 
 _EXPLANATION = f"""\
 Reads and writes {FORMATS_READ}.
@@ -54,7 +57,8 @@ def add_to(commands: Any) -> None:
     add = parser.add_argument
     add("input", type=as_place, metavar="IN", help="file or folder; folders are searched with all below")
     add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten, stores are not")
-    add("--radius", type=int, default=0, metavar="R", help="thicken to tubes of this radius in voxels")
+    add("--radius", type=_number, default=0, metavar="R", help="thicken to tubes of this radius; default: 0")
+    add("--units", choices=UNITS, default=UNITS[0], help="of the radius: voxels, or mm by the spacing of each file")
     add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D")
     add("--per-class", action="store_true", help="skeletonize each class on its own")
     add_options_of_stores(parser)
@@ -63,8 +67,10 @@ def add_to(commands: Any) -> None:
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Skeletonize files; return the exit status."""
-    if options.radius < 0:
+    if not 0 <= options.radius < math.inf:
         parser.error(f"--radius must be at least 0, got {options.radius}")
+    if options.units == "voxels" and isinstance(options.radius, float):
+        parser.error(f"--radius must be a whole number of voxels, or take --units mm, got {options.radius}")
     with ExitStack() as stack:
         try:
             pairs, left_out = _pair(options.input, options.output)
@@ -79,6 +85,22 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     number = len(pairs) + len(left_out)
     print(printable(f"Wrote {number - failed} of {number} skeletons to {options.output}."))
     return int(failed > 0)
+
+
+def _number(text: str) -> float:
+    """Return a whole number as int, or another one as float."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _spacing_of(label: Any) -> tuple[float, ...]:
+    """Return the size of a voxel along each axis; a label that does not say it is refused."""
+    spacing = spacing_of(label.meta.get("original_affine"), label.ndim)
+    if spacing is None:
+        raise ValueError("--units mm takes the spacing of the file, which has none")
+    return spacing
 
 
 def _pair(source: Place, target: Place) -> tuple[list[tuple[Place, Path]], dict[Path, str]]:
@@ -142,13 +164,14 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _skeletonize(source: Place, target: Path, options: argparse.Namespace) -> None:
     if isinstance(source, Url) or is_store(source):
-        how = {"radius": options.radius, "per_class": options.per_class, "method": options.method}
+        how = {name: getattr(options, name) for name in ("radius", "units", "per_class", "method")}
         need_stores("skeletons").skeletonize_store(source, target, **how, side=options.chunks)
         return
     label = read_label(source)
     skeleton = tubed_skeleton(
         label.numpy(),
         radius=options.radius,
+        spacing=None if options.units == "voxels" else _spacing_of(label),
         per_class=options.per_class,
         method=options.method,
         spatial_dims=label.ndim,

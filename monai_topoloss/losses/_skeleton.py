@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.losses import check_include_background, check_smoothing
-from monai_topoloss._checks.options import check_int, check_option
+from monai_topoloss._checks.options import check_option
 from monai_topoloss._checks.targets import check_skeleton_in_label
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.backends import BACKENDS
@@ -18,6 +19,7 @@ from monai_topoloss.losses._classes import ClassLoss
 from monai_topoloss.losses._common import class_masks
 from monai_topoloss.losses._gather import gather_voxels
 from monai_topoloss.topology import tubed_skeleton
+from monai_topoloss.topology._balls import check_radius
 
 SMOOTH = 1e-5  # as published
 
@@ -30,7 +32,8 @@ class SkeletonLoss(ClassLoss):
         *,
         include_background: bool | None,
         to_onehot_y: bool,
-        radius: int,
+        radius: float,
+        spacing: float | Sequence[float] | None,
         smooth_nr: float,
         smooth_dr: float,
         backend: str,
@@ -38,9 +41,9 @@ class SkeletonLoss(ClassLoss):
     ) -> None:
         super().__init__(include_background=include_background, to_onehot_y=to_onehot_y, **options)
         check_include_background(include_background, to_onehot_y=to_onehot_y)
-        check_int("radius", radius, minimum=0)
+        check_radius(radius, spacing)
         check_option("backend", backend, BACKENDS)
-        self.radius = radius
+        self.radius, self.spacing = radius, spacing
         self.smooth_nr, self.smooth_dr = check_smoothing(smooth_nr, smooth_dr)
         self.backend = backend
 
@@ -58,6 +61,7 @@ class SkeletonLoss(ClassLoss):
         tubes = tubed_skeleton(
             label[:, skip:],
             radius=self.radius,
+            spacing=self.spacing,
             ignore_index=self.ignore_index,
             spatial_dims=label.ndim - 2,
             backend=self.backend,

@@ -69,7 +69,8 @@ class DiceCESkeletonRecallLoss(_Loss):
         lambda_cldice: weight of soft clDice, class by class of those that the recall counts.
         lambda_precision: weight of the skeleton precision.
         label_smoothing: of the cross entropy with ``softmax``.
-        radius: of the tubes in voxels, where the skeleton is computed here.
+        radius: of the tubes, in voxels or with ``spacing`` a length, where the skeleton is computed here.
+        spacing: size of a voxel along each axis, or one for all; the same for each image.
         iter_: how often soft clDice erodes; half the width of the thickest structures in voxels, or more.
         beta: how much recall weighs beside precision in soft clDice. With less than 1, soft clDice minds what is
             invented first; Skeleton Recall minds what is missed.
@@ -78,7 +79,8 @@ class DiceCESkeletonRecallLoss(_Loss):
         backend: where skeletons are computed, ``"auto"`` follows the label.
 
     Raises:
-        TypeError: if ``other_act`` is not callable, or ``radius`` or ``ignore_index`` no int.
+        TypeError: if ``other_act`` is not callable, ``ignore_index`` no int, or ``radius`` no int or
+            with ``spacing`` no number.
         ValueError: for more than one activation, a negative weight, ``reduction="none"``, or smoothing outside
             0 <= ``smooth_nr`` <= ``smooth_dr`` > 0.
 
@@ -112,7 +114,8 @@ class DiceCESkeletonRecallLoss(_Loss):
         lambda_recall: float = 1.0,
         lambda_cldice: float = 0.0,
         lambda_precision: float = 0.0,
-        radius: int = RADIUS,
+        radius: float = RADIUS,
+        spacing: float | Sequence[float] | None = None,
         iter_: int = CLDICE_ITERATIONS,
         beta: float = CLDICE_BETA,
         thresholds: Sequence[float] = THRESHOLDS,
@@ -139,7 +142,7 @@ class DiceCESkeletonRecallLoss(_Loss):
             "reduction": reduction,
         }
         of_skeletons: dict[str, Any] = {"smooth_nr": smooth_nr, "smooth_dr": smooth_dr, "backend": backend}
-        self.skeleton_recall = SkeletonRecallLoss(**shared, **of_skeletons, radius=radius)
+        self.skeleton_recall = SkeletonRecallLoss(**shared, **of_skeletons, radius=radius, spacing=spacing)
         self.skeleton_precision = SkeletonPrecisionLoss(**shared, **of_skeletons, thresholds=thresholds)
         self.centerline_dice = SoftCenterlineDiceLoss(iter_, **shared, beta=beta, per_class=True)
         if class_weight is not None and len(class_weight) > 1:  # as in MONAI's Dice

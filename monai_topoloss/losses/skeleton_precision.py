@@ -52,6 +52,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
         other_act: another activation that gives probabilities; it sees the values of N voxels, ``(N, C)``.
         thresholds: of the probabilities, each above 0 and below 1, at most eight.
         radius: of tubes around the predicted skeletons, inside of what is above the threshold; 0 is the bare skeleton.
+        spacing: size of a voxel along each axis, or one for all: ``radius`` is a length then.
         per_class: thin what is predicted of each class. Otherwise, with ``softmax``, thin for each threshold what is
             not background, of all classes together: less work with many classes.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
@@ -88,7 +89,8 @@ class SkeletonPrecisionLoss(SkeletonLoss):
         softmax: bool = False,
         other_act: Activation | None = None,
         thresholds: Sequence[float] = THRESHOLDS,
-        radius: int = 0,
+        radius: float = 0,
+        spacing: float | Sequence[float] | None = None,
         per_class: bool = True,
         method: str | None = None,
         smooth_nr: float = SMOOTH,
@@ -106,6 +108,7 @@ class SkeletonPrecisionLoss(SkeletonLoss):
             softmax=softmax,
             other_act=other_act,
             radius=radius,
+            spacing=spacing,
             smooth_nr=smooth_nr,
             smooth_dr=smooth_dr,
             batch=batch,
@@ -189,7 +192,9 @@ class SkeletonPrecisionLoss(SkeletonLoss):
             masks &= valid
         options: dict[str, Any] = {"method": self.method, "spatial_dims": spatial_dims, "backend": self.backend}
         skeletons = (
-            tubed_skeleton(masks, radius=self.radius, **options) if self.radius else skeletonize(masks, **options)
+            tubed_skeleton(masks, radius=self.radius, spacing=self.spacing, **options)
+            if self.radius
+            else skeletonize(masks, **options)
         )
         codes = torch.zeros(skeletons.shape[1:], dtype=torch.uint8, device=p.device)
         for k, skeleton in enumerate(skeletons):

@@ -46,8 +46,9 @@ class SkeletonRecallLoss(SkeletonLoss):
         sigmoid: apply a sigmoid to ``input``.
         softmax: apply a softmax to ``input``.
         other_act: another activation that gives probabilities; it sees the values of N skeleton voxels, ``(N, C)``.
-        radius: of the tubes in voxels, where the skeleton is computed here; for other options of `TubedSkeletonize`
-            precompute it.
+        radius: of the tubes, in voxels or with ``spacing`` a length, where the skeleton is computed here; for other
+            options of `TubedSkeletonize` precompute it.
+        spacing: size of a voxel along each axis, or one for all; the same for each image.
         smooth_nr: added to the numerator, from 0 to ``smooth_dr``.
         smooth_dr: added to the denominator, positive.
         batch: sum over the batch before dividing, and over all processes if ``torch.distributed`` is initialised and
@@ -57,7 +58,8 @@ class SkeletonRecallLoss(SkeletonLoss):
         backend: where skeletons are computed, ``"auto"`` follows the label.
 
     Raises:
-        TypeError: if ``other_act`` is not callable, or ``radius`` or ``ignore_index`` no int.
+        TypeError: if ``other_act`` is not callable, ``ignore_index`` no int, or ``radius`` no int or
+            with ``spacing`` no number.
         ValueError: for more than one activation, smoothing outside 0 <= ``smooth_nr`` <= ``smooth_dr`` > 0, negative
             weights, or ``include_background=True`` with ``to_onehot_y``.
 
@@ -79,7 +81,8 @@ class SkeletonRecallLoss(SkeletonLoss):
         sigmoid: bool = False,
         softmax: bool = False,
         other_act: Activation | None = None,
-        radius: int = RADIUS,
+        radius: float = RADIUS,
+        spacing: float | Sequence[float] | None = None,
         smooth_nr: float = SMOOTH,
         smooth_dr: float = SMOOTH,
         batch: bool = False,
@@ -95,6 +98,7 @@ class SkeletonRecallLoss(SkeletonLoss):
             softmax=softmax,
             other_act=other_act,
             radius=radius,
+            spacing=spacing,
             smooth_nr=smooth_nr,
             smooth_dr=smooth_dr,
             batch=batch,

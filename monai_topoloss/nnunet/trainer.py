@@ -14,7 +14,7 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from monai_topoloss._checks.options import check_int, check_share, check_weight
+from monai_topoloss._checks.options import check_option, check_share, check_weight
 from monai_topoloss.losses import (
     SkeletonPrecisionLoss,
     SkeletonRecallLoss,
@@ -26,6 +26,7 @@ from monai_topoloss.losses.dice_ce_skeleton_recall import CLDICE_BETA, CLDICE_IT
 from monai_topoloss.losses.skeleton_precision import THRESHOLDS
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
+from monai_topoloss.topology._balls import UNITS, check_radius
 from monai_topoloss.topology.skeleton import RADIUS
 
 __all__ = [
@@ -50,7 +51,8 @@ class TopologyTrainerMixin:
     # There is no constructor: nnU-Net introspects that of its trainers.
 
     recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
-    skeleton_radius = RADIUS  # of the tubes, in voxels
+    skeleton_radius: float = RADIUS  # of the tubes, in the following units
+    skeleton_units = "voxels"  # or "mm": of the plans' spacing
     cldice_weight = 0.0  # of soft clDice; 0 for none
     cldice_iterations = CLDICE_ITERATIONS  # how often it erodes: half the width of the thickest structures, or more
     cldice_beta = CLDICE_BETA  # how much recall weighs in it beside precision
@@ -78,9 +80,13 @@ class TopologyTrainerMixin:
     def _check_settings(self: Any) -> None:
         for name in ("recall_weight", "cldice_weight", "cldice_beta", "precision_weight"):
             check_weight(name, getattr(self, name))
-        check_int("skeleton_radius", self.skeleton_radius, minimum=0)
+        check_option("skeleton_units", self.skeleton_units, UNITS)
+        check_radius(self.skeleton_radius, self._spacing(), name="skeleton_radius")
         for name in ("supervoxel_alpha", "supervoxel_beta", "supervoxel_start"):
             check_share(name, getattr(self, name))
+
+    def _spacing(self: Any) -> list[float] | None:
+        return None if self.skeleton_units == "voxels" else [float(x) for x in self.configuration_manager.spacing]
 
     def _extend(self: Any, loss: torch.nn.Module) -> ExtendedLoss:
         """Add terms to the loss of one output."""
@@ -153,6 +159,7 @@ class TopologyTrainerMixin:
             regions=self._num_regions(),
             ignore_label=self.label_manager.ignore_label,
             radius=self.skeleton_radius,
+            spacing=self._spacing(),
             append=bool(self.recall_weight),
         )
         return ComposeTransforms([*kept, skeleton])

@@ -25,19 +25,20 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
         regions: how many channels of regions there are, which may overlap; 0 for a map of class ids. A further channel
             marks what is ignored.
         ignore_label: class id of what is ignored, where there are no regions.
-        radius: of the tubes, in voxels.
+        radius: of the tubes, in voxels, or with ``spacing`` a length.
+        spacing: size of a voxel along each axis.
         append: whether the skeleton is wanted; without it, it only keeps the low resolutions connected.
     """
 
     def __init__(
-        self, scales: Sequence[Sequence[float] | float] | None, *, regions: int, ignore_label: int | None, radius: int,
-        append: bool = True,
+        self, scales: Sequence[Sequence[float] | float] | None, *, regions: int, ignore_label: int | None,
+        radius: float, spacing: Sequence[float] | None = None, append: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.scales = scales
         self.regions = regions
         self.ignore_label = ignore_label
-        self.radius = radius
+        self.radius, self.spacing = radius, spacing
         self.append = append
 
     def _apply_to_segmentation(self, segmentation: Tensor, **_: object) -> Tensor | list[Tensor]:
@@ -48,7 +49,7 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
             label, ignored = segmentation[: self.regions], segmentation[self.regions :]
         visible = label * (ignored == 0).all(dim=0) if len(ignored) else label
         skeleton = tubed_skeleton(
-            visible, radius=self.radius, spatial_dims=len(spatial),
+            visible, radius=self.radius, spacing=self.spacing, spatial_dims=len(spatial),
             ignore_index=None if self.regions else self.ignore_label,
         )  # fmt: skip
         if self.scales is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from monai.config import NdarrayOrTensor
+from monai.data import MetaTensor
+from monai.data.utils import affine_to_spacing
 from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
@@ -28,6 +31,7 @@ from monai_topoloss.topology import (
     soft_skeleton,
     tubed_skeleton,
 )
+from monai_topoloss.topology._balls import UNITS, check_radius
 from monai_topoloss.topology._classes import split_classes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.topology.soft_skeleton import ITERATIONS
@@ -94,7 +98,11 @@ class TubedSkeletonize(Transform):
       would get a skeleton of its own.
 
     Args:
-        radius: of the tube in voxels; 0 leaves the bare skeleton.
+        radius: of the tube, in voxels or with ``spacing`` or ``units="mm"`` a length; 0 leaves the bare skeleton.
+        spacing: size of a voxel along each axis, or one for all: the tube is all of the label within ``radius`` of the
+            skeleton.
+        units: ``"mm"`` takes the spacing from the affine of each label, a MetaTensor, whatever ``Spacingd``,
+            ``Orientationd`` or rotations made of it.
         per_class: skeletonize each class of a label map on its own.
         ignore_index: an id that is background here; give the loss the same.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
@@ -114,17 +122,24 @@ class TubedSkeletonize(Transform):
 
     def __init__(
         self,
-        radius: int = RADIUS,
+        radius: float = RADIUS,
+        spacing: float | Sequence[float] | None = None,
+        units: str = "voxels",
         per_class: bool = False,
         ignore_index: int | None = None,
         method: str | None = None,
         backend: str = "auto",
     ) -> None:
-        check_int("radius", radius, minimum=0)
+        check_option("units", units, UNITS)
+        if spacing is not None and units != "voxels":
+            raise ValueError(f"Expected `spacing` or `units={units!r}`, which takes that of each label, got both.")
+        check_radius(radius, spacing if units == "voxels" else 1)
         check_ignore_index(ignore_index)
         check_method(method)
         check_option("backend", backend, BACKENDS)
         self.radius = radius
+        self.spacing = spacing
+        self.units = units
         self.per_class = per_class
         self.ignore_index = ignore_index
         self.method = method
@@ -134,18 +149,28 @@ class TubedSkeletonize(Transform):
         """Make the tubed skeleton of the label ``img``.
 
         Raises:
-            TypeError: if ``img`` is no tensor or array of real numbers.
+            TypeError: if ``img`` is no tensor or array of real numbers, or with ``units="mm"`` no MetaTensor.
             ValueError: if ``img`` is not ``(C, *spatial)`` in 2-D or 3-D, or holds negative or fractional class ids.
         """
+        spatial_dims = check_channel_first("img", img)
         return tubed_skeleton(
             img,
             radius=self.radius,
+            spacing=self.spacing if self.units == "voxels" else _spacing_of(img, spatial_dims),
             per_class=self.per_class,
             ignore_index=self.ignore_index,
             method=self.method,
-            spatial_dims=check_channel_first("img", img),
+            spatial_dims=spatial_dims,
             backend=self.compute_backend,
         )
+
+
+def _spacing_of(img: NdarrayOrTensor, spatial_dims: int) -> list[float]:
+    """Return the size of a voxel along each axis, as the affine of a MetaTensor says it."""
+    if not isinstance(img, MetaTensor):
+        raise TypeError(f"Expected a MetaTensor with `units='mm'`, got {type(img).__name__}: pass `spacing` instead.")
+    spacing: list[float] = affine_to_spacing(img.affine, r=spatial_dims).tolist()
+    return spacing
 
 
 class SoftSkeletonize(Transform):

@@ -81,6 +81,8 @@ class TubedSkeletonized(DerivedOne):
         prefix: goes in front of a key to name the skeleton: ``label`` gives ``skeleton_label``. An empty one
             overwrites.
         radius: see `TubedSkeletonize`.
+        spacing: see `TubedSkeletonize`.
+        units: see `TubedSkeletonize`.
         per_class: see `TubedSkeletonize`.
         ignore_index: see `TubedSkeletonize`.
         method: see `TubedSkeletonize`.
@@ -104,7 +106,9 @@ class TubedSkeletonized(DerivedOne):
         self,
         keys: KeysCollection,
         prefix: str = SKELETON_PREFIX,
-        radius: int = RADIUS,
+        radius: float = RADIUS,
+        spacing: float | Sequence[float] | None = None,
+        units: str = "voxels",
         per_class: bool = False,
         ignore_index: int | None = None,
         method: str | None = None,
@@ -113,7 +117,13 @@ class TubedSkeletonized(DerivedOne):
     ) -> None:
         super().__init__(keys, prefix, allow_missing_keys)
         self.transform = TubedSkeletonize(
-            radius=radius, per_class=per_class, ignore_index=ignore_index, method=method, backend=backend
+            radius=radius,
+            spacing=spacing,
+            units=units,
+            per_class=per_class,
+            ignore_index=ignore_index,
+            method=method,
+            backend=backend,
         )
 
 

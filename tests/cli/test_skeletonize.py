@@ -36,6 +36,44 @@ def test_volume_keeps_affine_header_and_values(tmp_path):
     assert result.header["descrip"] == b"mine"
 
 
+@pytest.mark.parametrize("name", ["in.nii.gz", "in.mha"])
+def test_radius_in_millimetres(tmp_path, name):
+    label = make_label((20, 21, 22))
+    if name.endswith(".mha"):
+        image = sitk.GetImageFromArray(label.T)
+        image.SetSpacing((0.5, 0.5, 2.0))
+        sitk.WriteImage(image, tmp_path / name)
+    else:
+        save(tmp_path / name, label)
+    out = tmp_path / "out.nii.gz"
+    assert main(["skeletonize", f"{tmp_path / name}", f"{out}", "--radius", "1.2", "--units", "mm"]) == 0
+    expected = tubed_skeleton(label, radius=1.2, spacing=(0.5, 0.5, 2.0))
+    np.testing.assert_array_equal(np.asarray(nib.load(out).dataobj), expected)
+
+
+def test_radius_in_millimetres_of_a_file_that_has_none(tmp_path, capsys):
+    save(tmp_path / "in.png", make_label((20, 21)))
+    arguments = ["skeletonize", f"{tmp_path}/in.png", f"{tmp_path}/out.png", "--radius", "1", "--units", "mm"]
+    assert main(arguments) == 1
+    assert "--units mm takes the spacing of the file, which has none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("radius", "message"),
+    [
+        ("1.5", "--radius must be a whole number of voxels, or take --units mm, got 1.5"),
+        ("-1", "--radius must be at least 0, got -1"),
+        ("inf", "--radius must be at least 0, got inf"),
+        ("wide", "argument --radius: invalid _number value: 'wide'"),
+    ],
+)
+def test_wrong_radius(tmp_path, capsys, radius, message):
+    save(tmp_path / "in.png", make_label((20, 21)))
+    with pytest.raises(SystemExit):
+        main(["skeletonize", f"{tmp_path}/in.png", f"{tmp_path}/out.png", f"--radius={radius}"])
+    assert message in capsys.readouterr().err
+
+
 def test_folder(tmp_path, capsys):
     flat, volume = make_label((30, 41)), make_label((12, 13, 14))
     save(tmp_path / "in" / "a.png", 255 * flat)

@@ -127,6 +127,18 @@ def test_weight_multiplies_the_loss_of_each_class(device):
     torch.testing.assert_close(loss(logits, label), 3 * plain)
 
 
+@pytest.mark.parametrize("make", [SkeletonRecallLoss, DiceCESkeletonRecallLoss])
+def test_radius_in_physical_units(make):
+    """The same as with a skeleton that has been made so."""
+    logits, label = make_case(3, 4, "cpu")
+    loss = make(softmax=True, to_onehot_y=True, radius=1.7, spacing=(0.5, 0.8, 2.0))
+    skeleton = tubed_skeleton(label, radius=1.7, spacing=(0.5, 0.8, 2.0), spatial_dims=3)
+    assert loss(logits, label) == loss(logits, (label, skeleton))
+    assert loss(logits, label) != make(softmax=True, to_onehot_y=True, radius=2)(logits, label)
+    with pytest.raises(TypeError, match="Expected `radius` to be an int, a number of voxels"):
+        make(radius=1.7)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("mode", ["softmax", "sigmoid"])
 def test_a_perfect_prediction_gives_zero(ndim, mode, device):

@@ -139,6 +139,21 @@ def test_skeleton_radius(attributes, radius, mode):
     torch.testing.assert_close(found, expected.to(found.dtype), rtol=0, atol=0)
 
 
+def test_skeleton_radius_in_millimetres():
+    """By the spacing of the plans."""
+    trainer, _ = make(RECALL, "labels", skeleton_radius=1.5, skeleton_units="mm")
+    spacing = trainer.configuration_manager.spacing
+    level = make_batch(trainer, "labels")["target"][0]
+    _, _, plain = read_target(level, "labels")
+    found = level[:, plain.shape[1] :]
+    expected = tubed_skeleton(plain, radius=1.5, spacing=[float(size) for size in spacing], spatial_dims=2)
+    assert expected.any()
+    torch.testing.assert_close(found, expected.to(found.dtype), rtol=0, atol=0)
+    trainer.skeleton_units = "um"
+    with pytest.raises(ValueError, match="`skeleton_units` to be one of 'voxels', 'mm', got 'um'"):
+        trainer._check_settings()
+
+
 @pytest.mark.parametrize("mode", ["labels", "ignore-regions"])
 @pytest.mark.parametrize("is_ddp", [False, True])
 @pytest.mark.parametrize("batch_dice", [False, True])

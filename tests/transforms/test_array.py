@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Affine, Compose, EnsureChannelFirst, Rotate, Spacing
+from monai.transforms import Affine, Compose, EnsureChannelFirst, Orientation, Rotate, Spacing
 from monai.utils import TransformBackends
 from skimage.measure import label as label_components
 
@@ -121,6 +121,31 @@ def test_a_tube_survives_a_nearest_neighbour_rotation_that_shatters_a_skeleton()
     assert counts[0] > 1
 
 
+def test_units_of_the_affine():
+    """Also after the voxels have been resampled, turned round and rotated."""
+    label = torch.from_numpy(random_label("tubes", 3, 0))[None]
+    image = MetaTensor(label, affine=torch.diag(torch.tensor([0.4, 1.0, 2.5, 1.0])))
+    tube = TubedSkeletonize(radius=1.6, units="mm")
+    expected = tubed_skeleton(label, radius=1.6, spacing=(0.4, 1.0, 2.5), spatial_dims=3)
+    np.testing.assert_array_equal(tube(image), expected)
+    assert isinstance(tube(image), MetaTensor)
+    turned = Orientation("SLA", labels=None)(image)
+    np.testing.assert_array_equal(
+        tube(turned), tubed_skeleton(turned.as_tensor(), radius=1.6, spacing=(2.5, 0.4, 1.0), spatial_dims=3)
+    )
+    even = Spacing(pixdim=(0.8, 0.8, 0.8), mode="nearest")(image)
+    np.testing.assert_array_equal(tube(even), tubed_skeleton(even.as_tensor(), radius=1.6, spacing=0.8, spatial_dims=3))
+    rotated = Affine(rotate_params=(0.3, 0, 0), mode="nearest", image_only=True)(image)
+    sizes = np.linalg.norm(np.asarray(rotated.affine)[:3, :3], axis=0).tolist()
+    np.testing.assert_array_equal(
+        tube(rotated), tubed_skeleton(rotated.as_tensor(), radius=1.6, spacing=sizes, spatial_dims=3)
+    )
+    flat = MetaTensor(label[:, :, :, 0], affine=torch.diag(torch.tensor([0.4, 1.0, 1.0, 1.0])))
+    np.testing.assert_array_equal(
+        tube(flat), tubed_skeleton(label[:, :, :, 0], radius=1.6, spacing=(0.4, 1.0), spatial_dims=2)
+    )
+
+
 def test_skeletonizing_after_one_hot_loses_the_union_rule():
     label = torch.zeros(1, 12, 24, dtype=torch.uint8)
     label[:, 3:9, 2:12], label[:, 3:9, 12:22] = 1, 2
@@ -148,6 +173,11 @@ def test_deterministic_before_and_after_spatial_transforms():
         ),
         (lambda: TubedSkeletonize(radius=-1), ValueError, "`radius` to be at least 0, got -1"),
         (lambda: TubedSkeletonize(radius="2"), TypeError, "`radius` to be an int, got str"),
+        (lambda: TubedSkeletonize(radius=1.5), TypeError, "a number of voxels, without `spacing`, got float"),
+        (lambda: TubedSkeletonize(units="um"), ValueError, "`units` to be one of 'voxels', 'mm', got 'um'"),
+        (lambda: TubedSkeletonize(spacing=1, units="mm"), ValueError, "which takes that of each label, got both"),
+        (lambda: TubedSkeletonize(units="mm")(np.zeros((1, 4, 4))), TypeError, "Expected a MetaTensor"),
+        (lambda: TubedSkeletonize(units="mm", radius=-0.5), ValueError, "`radius` to be at least 0, got -0.5"),
         (lambda: TubedSkeletonize(ignore_index=0), ValueError, "`ignore_index` to be another value than 0"),
         (
             lambda: TubedSkeletonize(backend="gpu"),

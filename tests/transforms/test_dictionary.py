@@ -119,6 +119,11 @@ def test_options_reach_the_array_transform(sample):
     options = {"radius": 1, "per_class": True, "ignore_index": 2, "method": "lee", "backend": "cpu"}
     out = TubedSkeletonized("label", **options)(sample)
     np.testing.assert_array_equal(out["skeleton_label"], TubedSkeletonize(**options)(sample["label"]))
+    options = {"radius": 1.7, "spacing": 0.8}
+    out = TubedSkeletonized("label", **options)(sample)
+    np.testing.assert_array_equal(out["skeleton_label"], TubedSkeletonize(**options)(sample["label"]))
+    with pytest.raises(TypeError, match="Expected a MetaTensor"):
+        TubedSkeletonized("label", units="mm")({"label": np.asarray(sample["label"])})
     options = {"iterations": 1, "num_classes": int(sample["label"].max()) + 1, "ignore_index": 1}
     out = SoftSkeletonized("label", **options)(sample)
     np.testing.assert_array_equal(out["soft_skeleton_label"], SoftSkeletonize(**options)(sample["label"]))

@@ -16,7 +16,7 @@ from monai_topoloss.cli.stores.writing import Target, write
 
 
 def skeletonize_store(
-    source: Place, path: Path, *, radius: int, per_class: bool, method: str | None, side: int | None
+    source: Place, path: Path, *, radius: float, units: str, per_class: bool, method: str | None, side: int | None
 ) -> None:
     """Write the tubed skeleton of a label; a run that was cut goes on where it was.
 
@@ -24,16 +24,20 @@ def skeletonize_store(
         source: an array of Zarr, or an image of OME-Zarr.
         path: where to, in the same layout.
         radius: see `monai_topoloss.topology.tubed_skeleton`.
+        units: "voxels", or "mm" for the spacing that the store says.
         per_class: see there.
         method: see there.
         side: what is computed at once has about as many voxels as a cube of this side.
 
     Raises:
-        ValueError: if there is no label.
+        ValueError: if there is no label, or no spacing that is needed.
         FileExistsError: if something else is there already.
     """
     stored = read_store(source, side)
-    how = {"radius": radius, "per_class": per_class, "method": method}
+    spacing = None if units == "voxels" else stored.spacing
+    if units != "voxels" and spacing is None:
+        raise ValueError("--units mm takes the spacing of OME-Zarr, which the store does not have")
+    how = {"radius": radius, "spacing": spacing and list(spacing), "per_class": per_class, "method": method}
     made_by = {"version": __version__, "source": describe(stored.place), **how}
     target = Target(path, made_by)
     if target.is_done():
@@ -45,6 +49,6 @@ def skeletonize_store(
         if goes_on:
             complain(f"{path}: goes on where it was cut")
         array = target.open(stored, goes_on=goes_on)
-        skeleton = tubed_skeleton(stored.array, radius=radius, per_class=per_class, method=method)
+        skeleton = tubed_skeleton(stored.array, radius=radius, spacing=spacing, per_class=per_class, method=method)
         write(skeleton.astype(array.dtype), array, stored.order)
     target.finish()

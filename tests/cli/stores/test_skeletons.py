@@ -69,6 +69,17 @@ def test_ome_zarr_into_ome_zarr(tmp_path, version):
     assert list(steps[1].translation) == [1.0, 2.0, 3.0]
 
 
+def test_radius_in_the_units_of_the_store(tmp_path, capsys):
+    label = make_label()
+    save_ome(tmp_path / "in.zarr", label, (5, 10, 10), scale=[2.0, 0.5, 0.25])
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr", "--radius", "1.1", "--units", "mm") == 0
+    expected = tubed_skeleton(label.T, radius=1.1, spacing=(0.25, 0.5, 2.0)).T
+    np.testing.assert_array_equal(zarr.open_array(str(tmp_path / "out.zarr" / "0"), mode="r")[:], expected)
+    save_array(tmp_path / "plain.zarr", label, (5, 10, 10))
+    assert skeletonize(tmp_path / "plain.zarr", tmp_path / "more.zarr", "--radius", "1", "--units", "mm") == 1
+    assert "--units mm takes the spacing of OME-Zarr" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("consolidated", [False, True])
 @pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
