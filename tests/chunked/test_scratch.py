@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import dask
 import dask.array as da
@@ -134,11 +135,25 @@ def test_no_folder_keeps_nothing():
         assert _scratch.current() is None
 
 
+def test_bits_that_are_there_are_not_read_before_they_are_needed(tmp_path, monkeypatch):
+    compute("skeleton", tmp_path, monkeypatch)
+    loaded = []
+    load = _scratch.load
+    monkeypatch.setattr(_scratch, "load", lambda **options: loaded.append(load(**options)) or loaded[-1])
+    with keep_in(tmp_path, "skeleton"):
+        chunked.skeletonize(make_pair()[1])
+    assert loaded
+    assert not [each for each in loaded if isinstance(each, np.ndarray) and each.ndim == 3]
+
+
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
-    def fail(*_):
+    write_bytes = Path.write_bytes
+
+    def fail(self, content):
+        write_bytes(self, content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space"):
         _scratch.Keeping(lambda: 1, tmp_path / "0")()
     assert not (tmp_path / "0").exists()

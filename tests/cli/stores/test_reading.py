@@ -34,7 +34,7 @@ def test_array_within_a_group(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("axes", ["zyx", "xyz", "yxz", "tczyx", "czyx"])
+@pytest.mark.parametrize("axes", ["zyx", "xyz", "yxz", "zxy", "yzx", "tczyx", "czyx"])
 def test_axes_by_name(tmp_path, version, axes):
     label = LABEL[(None,) * (len(axes) - 3)]
     scale = [9.0] * (len(axes) - 3) + [0.5, 2.0, 4.0]

@@ -112,6 +112,14 @@ def test_first_label_of_an_image(tmp_path):
     assert root["labels/lines/0"].dtype == np.uint8  # as labels of OME-Zarr are whole numbers
 
 
+def test_axes_in_a_turn(tmp_path):
+    label = make_label()
+    save_ome(tmp_path / "in.zarr", label, (5, 10, 10), "yzx")
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr", "--radius", "1") == 0
+    found = zarr.open_array(str(tmp_path / "out.zarr" / "0"), mode="r")[:]
+    np.testing.assert_array_equal(found.transpose(2, 0, 1), tubed_skeleton(label.transpose(2, 0, 1), radius=1))
+
+
 def test_image_and_folder(tmp_path):
     flat, volume = make_label()[0], make_label()
     save_array(tmp_path / "in" / "flat.zarr", flat, (10, 10))
