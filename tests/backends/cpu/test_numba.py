@@ -19,7 +19,7 @@ def test_no_kernel_is_compiled_for_each_type():
             for view in (torch.ones(shape, dtype=dtype), torch.ones(shape, dtype=dtype).transpose(0, 1)):
                 tubed_skeleton(view)
     assert len(skeleton._copy.signatures) <= 4  # by size in bytes
-    for kernel in (bits._fill, skeleton._dilate, thinning2d._thin_packed, thinning3d._thin_packed):
+    for kernel in (bits._fill, skeleton._write_balls, thinning2d._thin_packed, thinning3d._thin_packed):
         assert len(kernel.signatures) == 1
 
 
