@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss.chunked._tasks import Tasks, da
-from monai_topoloss.topology.betti import betti_numbers
+from monai_topoloss.topology._patches import betti_differences as of_patches
 
 
 def betti_differences(
@@ -64,17 +63,7 @@ def _compare(
         sorted({*range(0, n - p + 1, s), *([n - p] if is_last else [])})
         for n, p, s, is_last in zip(label.shape, size, step, last, strict=True)
     ]
-    differences = []
-    for corner in product(*starts):
-        where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
-        if ignored is not None and ignored[where].all():
-            continue
-        found, true = (
-            np.asarray(betti_numbers(mask[where], connectivity=connectivity, spatial_dims=label.ndim))
-            for mask in (prediction, label)
-        )
-        differences.append(found - true)
-    return np.array(differences, np.int64).reshape(-1, label.ndim)
+    return of_patches(prediction, label, size, starts, connectivity, ignored)
 
 
 def _concatenate(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

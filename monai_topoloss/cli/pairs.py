@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from monai_topoloss._checks.options import check_patches
 from monai_topoloss.backends import backend_for
 from monai_topoloss.backends.base import PartitionErrors
-from monai_topoloss.topology import betti_numbers, critical_components, label_components, skeletonize
+from monai_topoloss.topology import critical_components, label_components, skeletonize
 from monai_topoloss.topology._matching import LOWEST_IOU, Matches, match_instances
+from monai_topoloss.topology._patches import betti_differences
 from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
 from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
 
@@ -83,15 +83,7 @@ class Pair:
         shape = self.label.shape
         size, step = check_patches(self.patch_size, None, shape)
         starts = [sorted({*range(0, n - p, s), n - p}) for n, p, s in zip(shape, size, step, strict=True)]
-        differences = []
-        for corner in product(*starts):
-            where = tuple(slice(start, start + length) for start, length in zip(corner, size, strict=True))
-            found, true = (
-                np.asarray(betti_numbers(mask[where], connectivity=self.connectivity, spatial_dims=len(shape)))
-                for mask in (self.prediction, self.label)
-            )
-            differences.append(found - true)
-        return np.array(differences)
+        return betti_differences(self.prediction, self.label, size, starts, self.connectivity)
 
     def critical(self) -> tuple[int, int]:
         """Return how many mistakes split and merge objects."""
