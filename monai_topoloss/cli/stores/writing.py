@@ -46,6 +46,10 @@ class Target:
         whole = self._root or path
         inside = "" if self._root is None else ".".join(("", *path.relative_to(whole).parts))
         self.work = whole.with_name(f".{whole.name}{inside}.partial")
+        self.scratch = self.work / "scratch"
+        self._store = self.work / "store"
+        if not self._store.exists():  # what scratch says to be written would be missing
+            shutil.rmtree(self.scratch, ignore_errors=True)
         if path.exists() and not self.is_done():
             raise FileExistsError(f"{path} is there, and was made otherwise: remove it first, or choose another name")
 
@@ -57,7 +61,7 @@ class Target:
 
     def open(self, like: Stored, *, goes_on: bool) -> Any:
         """Return the array to write to, in the layout of a store."""
-        place = self.work / "store"
+        place = self._store
         zarr_format = like.zarr_format if self._root is None else _open_group(self._root).metadata.zarr_format
         inside = place if like.ome is None else place / _LEVEL
         if goes_on and _kind_of(inside):
@@ -92,7 +96,7 @@ class Target:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self._root is not None and self.path.parent != self._root:
                 _open_group(self._root).require_group(self.path.parent.relative_to(self._root).as_posix())
-            (self.work / "store").replace(self.path)
+            self._store.replace(self.path)
         self._register()
         shutil.rmtree(self.work, ignore_errors=True)
 

@@ -203,6 +203,18 @@ def test_a_run_that_was_cut_begins_anew_if_the_label_has_changed(tmp_path, keepi
     np.testing.assert_array_equal(found, tubed_skeleton(made[:], radius=0))
 
 
+def test_a_run_that_was_cut_begins_anew_if_what_it_wrote_is_gone(tmp_path, keeping):
+    save_array(tmp_path / "in.zarr", make_label(), (5, 10, 10))
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "whole.zarr") == 0
+    keeping["stop_after"] = 2 * keeping["count"] - 1
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 1
+    shutil.rmtree(tmp_path / ".out.zarr.partial" / "store")
+    keeping["stop_after"] = None
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 0
+    found, expected = (zarr.open_array(str(tmp_path / name), mode="r")[:] for name in ("out.zarr", "whole.zarr"))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_a_label_is_listed_even_if_the_run_was_cut_just_before(tmp_path, monkeypatch):
     save_ome(tmp_path / "a.zarr", make_label(), (5, 10, 10))
     with monkeypatch.context() as patch:
