@@ -64,7 +64,7 @@ def _start(memory: str, threads: int | None) -> Iterator[None]:
         raise UsageError(f"--memory must be a size such as 8GiB, got {memory}") from error
     options = {"n_workers": 1, "threads_per_worker": threads or dask.system.CPU_COUNT, "memory_limit": limit}
     with (
-        LocalCluster(**options, dashboard_address=None, silence_logs=logging.ERROR) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(**options, dashboard_address=":0", silence_logs=logging.ERROR) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster),  # type: ignore[no-untyped-call]
     ):
         yield

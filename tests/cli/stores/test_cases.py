@@ -258,7 +258,7 @@ def test_memory_and_scheduler(tmp_path):
     save_both(tmp_path, *make_vessels((18, 20, 22)))
     (expected,) = evaluate(tmp_path, "pred.npy", "label.npy")[1]
     # Workers of a scheduler have another working directory.
-    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster:
         for name, value in (("memory", "2GiB"), ("scheduler", cluster.scheduler_address)):
             places = ["--pred", "pred.zarr", "--label", "label.zarr", "--csv", "out.csv", "--chunks", "10"]
             run_in(tmp_path, "evaluate", *places, f"--{name}", value)
