@@ -85,5 +85,12 @@ class Keeping:
 
 
 def load(*, path: Path) -> Any:
-    """Return what has been kept."""
-    return pickle.loads(zlib.decompress(path.read_bytes()))
+    """Return what has been kept.
+
+    Raises:
+        RuntimeError: if the file is damaged, say as the machine broke down.
+    """
+    try:
+        return pickle.loads(zlib.decompress(path.read_bytes()))
+    except (zlib.error, EOFError, pickle.UnpicklingError) as error:
+        raise RuntimeError(f"what is kept in {path.parent.parent} is damaged: remove that folder") from error

@@ -39,7 +39,9 @@ def evaluate_in_chunks(settings: Settings, case: Case, notes: list[str]) -> Iter
     check_case_connectivity(settings.connectivity, stored.array.ndim)
     check_case_shapes(other.array.shape, stored.array.shape)
     _compare_places(other, stored, notes)
-    fingerprint = json.dumps([__version__, repr(settings), *(describe(each.place) for each in (other, stored))])
+    fingerprint = json.dumps(
+        [__version__, repr(settings._replace(scratch=None)), *(describe(each) for each in (other, stored))]
+    )
     folder = settings.scratch and settings.scratch.absolute() / hashlib.sha256(case.name.encode()).hexdigest()[:16]
     with keep_in(folder, fingerprint) as goes_on:
         if goes_on:
@@ -125,8 +127,14 @@ def _widest(ranges: list[tuple[float, float]]) -> tuple[float, float]:
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def describe(place: Place) -> str:
-    """Return what says whether a store or file is the same as before: when it has been written to, if that is known."""
+def describe(stored: Stored) -> str:
+    """Return what says whether a label is the same as before: how it is read, and when it was written, if known."""
+    array = stored.array
+    layout = [str(array.dtype), array.shape, stored.order, stored.ome, stored.chunks, stored.shards]
+    return json.dumps([_describe_files(stored.place), *layout])
+
+
+def _describe_files(place: Place) -> str:
     if isinstance(place, Url):
         return place
     place = place.resolve()

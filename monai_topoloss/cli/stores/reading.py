@@ -71,7 +71,8 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
     if not is_store(place):
         picture = read_picture(Path(place))
         shape = picture.array.shape
-        blocks = blocks or choose_blocks(shape, (1,) * len(shape), side)
+        if blocks is None or len(blocks) != len(shape):  # another rank is refused later
+            blocks = choose_blocks(shape, (1,) * len(shape), side)
         array = da.from_array(picture.array, chunks=tuple(map(min, blocks, shape)))
         return Stored(place, array, tuple(range(array.ndim)), array.chunksize, picture=picture)
     node = _open(place)
@@ -87,7 +88,7 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
     order = tuple(range(len(kept))) if names is None else tuple(_IN_SPACE.index(names[k]) for k in kept)
     stored = node.shards or node.chunks
     turned = [kept[order.index(k)] for k in range(len(order))]  # axes of the store, in the order here
-    if blocks is None:
+    if blocks is None or len(blocks) != len(turned):  # another rank is refused later
         blocks = choose_blocks([node.shape[k] for k in turned], [stored[k] for k in turned], side)
     chunks = [1] * node.ndim
     for k, size in zip(turned, blocks, strict=True):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from monai_topoloss.chunked._tasks import dask
 from monai_topoloss.cli.files import UsageError
 
+_LEAST = 512 << 20  # bytes; Dask ends workers that need more, and starts them again, for ever
 _PATIENCE = "30s"  # for a scheduler to answer
 
 
@@ -62,6 +63,10 @@ def _start(memory: str, threads: int | None) -> Iterator[None]:
         limit = dask.utils.parse_bytes(memory)
     except ValueError as error:
         raise UsageError(f"--memory must be a size such as 8GiB, got {memory}") from error
+    if limit < _LEAST:
+        raise UsageError(
+            f"--memory must be at least {_LEAST >> 20} MiB, as imports alone take much of it, got {memory}"
+        )
     options = {"n_workers": 1, "threads_per_worker": threads or dask.system.CPU_COUNT, "memory_limit": limit}
     with (
         LocalCluster(**options, dashboard_address=":0", silence_logs=logging.ERROR) as cluster,  # type: ignore[no-untyped-call]

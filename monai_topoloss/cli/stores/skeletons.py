@@ -38,7 +38,7 @@ def skeletonize_store(
     if units != "voxels" and spacing is None:
         raise ValueError("--units mm takes the spacing of OME-Zarr, which the store does not have")
     how = {"radius": radius, "spacing": spacing and list(spacing), "per_class": per_class, "method": method}
-    made_by = {"version": __version__, "source": describe(stored.place), **how}
+    made_by = {"version": __version__, "source": describe(stored), **how}
     target = Target(path, made_by)
     if target.is_done():
         target.finish()

@@ -38,7 +38,8 @@ class Target:
     """
 
     def __init__(self, path: Path, made_by: dict[str, Any]) -> None:
-        path = path.absolute()  # workers may have another working directory
+        # Workers may have another working directory, and a link may lead to another disk.
+        path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
         self.path, self._made_by = path, made_by
         check_target(path)
         stores = [folder for folder in path.parents if _kind_of(folder)]
@@ -110,6 +111,8 @@ class Target:
         if self.path.parent.name == "labels" and _kind_of(self.path) == _GROUP and not is_listed:
             fmt = format_from_version(_version_for(parent.metadata.zarr_format))
             write_label_metadata(parent, self.path.name, fmt=fmt, source={"image": "../../"})
+            if fmt.version == "0.5":  # which ome-zarr leaves out
+                add_metadata(parent, {"version": fmt.version}, fmt=fmt)
         root = _open_group(self._root, use_consolidated=None)
         if root.metadata.consolidated_metadata is not None:
             with warnings.catch_warnings():

@@ -250,6 +250,45 @@ def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
     assert not (tmp_path / ".table.csv.partial").exists()
 
 
+def test_a_run_that_was_cut_begins_anew_with_other_metadata(tmp_path, monkeypatch):
+    label = make_vessels((20, 20, 20))[1].astype(np.uint8)
+    for name in ("pred", "label"):
+        save_ome(tmp_path / f"{name}.zarr", label, (5, 10, 10))
+    call = _scratch.Keeping.__call__
+    calls = []
+
+    def cut(self, *arguments):
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        calls.append(self.path)
+        return call(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_scratch.Keeping, "__call__", cut)
+        assert evaluate(tmp_path, "pred.zarr", "label.zarr", "--chunks", 10)[0] == 130
+    group = zarr.open_group(str(tmp_path / "label.zarr"), mode="r+")
+    axes = [{"name": name, "type": "space"} for name in "yzx"]
+    change(group, lambda attributes: attributes["multiscales"][0].update(axes=axes))
+    _, rows = evaluate(tmp_path, "pred.zarr", "label.zarr", "--chunks", 10)
+    assert rows == evaluate(tmp_path, "pred.zarr", "label.zarr", "--chunks", 10, csv_name="fresh.csv")[1]
+
+
+@pytest.mark.parametrize(("pred", "label"), [((20, 22), (18, 20, 22)), ((18, 20, 22), (20, 22))])
+@pytest.mark.parametrize("suffixes", [("zarr", "zarr"), ("npy", "zarr"), ("zarr", "npy")])
+def test_other_ranks(tmp_path, pred, label, suffixes):
+    save_both(tmp_path, make_vessels(pred)[0], make_vessels(label)[1])
+    _, (row,) = evaluate(tmp_path, f"pred.{suffixes[0]}", f"label.{suffixes[1]}")
+    assert "Expected the prediction in the shape of the label" in row["error"]
+
+
+@pytest.mark.parametrize("memory", ["16", "1MB", "-1GiB", "0"])
+def test_memory_that_is_too_little(tmp_path, capsys, memory):
+    save_both(tmp_path, *make_vessels((18, 20, 22)))
+    with pytest.raises(SystemExit):
+        evaluate(tmp_path, "pred.zarr", "label.zarr", f"--memory={memory}")
+    assert "--memory must be at least 512 MiB" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_memory_and_scheduler(tmp_path):
     """Each in a process of its own, as users start it, with a scheduler that runs already."""

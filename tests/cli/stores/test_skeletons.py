@@ -108,7 +108,7 @@ def test_first_label_of_an_image(tmp_path):
     save_ome(tmp_path / "a.zarr", make_label() != 0, (5, 10, 10))
     assert skeletonize(tmp_path / "a.zarr", tmp_path / "a.zarr" / "labels" / "lines") == 0
     root = zarr.open_group(str(tmp_path / "a.zarr"), mode="r")
-    assert root["labels"].attrs["ome"]["labels"] == ["lines"]
+    assert root["labels"].attrs["ome"] == {"version": "0.5", "labels": ["lines"]}
     assert root["labels/lines/0"].dtype == np.uint8  # as labels of OME-Zarr are whole numbers
 
 
@@ -201,6 +201,53 @@ def test_a_run_that_was_cut_begins_anew_if_the_label_has_changed(tmp_path, keepi
     assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 0
     found = zarr.open_array(str(tmp_path / "out.zarr"), mode="r")[:]
     np.testing.assert_array_equal(found, tubed_skeleton(made[:], radius=0))
+
+
+def rename_axes(path):
+    """Say of the same voxels that axes are others."""
+    group = zarr.open_group(str(path), mode="r+")
+    axes = [{"name": name, "type": "space"} for name in "yzx"]
+    change(group, lambda attributes: attributes["multiscales"][0].update(axes=axes))
+
+
+def test_other_metadata_make_another_label(tmp_path, keeping, capsys):
+    label = make_label((20, 20, 20))
+    save_ome(tmp_path / "in.zarr", label, (5, 10, 10))
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "done.zarr") == 0
+    keeping["stop_after"] = 2 * keeping["count"] - 1
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "cut.zarr") == 1
+    keeping["stop_after"] = None
+    rename_axes(tmp_path / "in.zarr")
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "cut.zarr") == 0
+    found = zarr.open_array(str(tmp_path / "cut.zarr" / "0"), mode="r")[:]
+    np.testing.assert_array_equal(found.transpose(2, 0, 1), tubed_skeleton(label.transpose(2, 0, 1), radius=0))
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "done.zarr") == 1
+    assert "was made otherwise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["../../out.zarr", "../labels/lines"])
+def test_out_with_dots(tmp_path, monkeypatch, out):
+    save_ome(tmp_path / "brain.zarr", make_label(), (5, 10, 10))
+    save_ome(tmp_path / "brain.zarr" / "labels" / "vessels", make_label(), (5, 10, 10))
+    zarr.open_group(str(tmp_path / "brain.zarr" / "labels"), mode="a")
+    monkeypatch.chdir(tmp_path / "brain.zarr" / "labels")
+    assert skeletonize("vessels", out) == 0
+    expected = tmp_path / ("out.zarr" if "out" in out else "brain.zarr/labels/lines")
+    assert (expected / "0" / "zarr.json").is_file()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_kept_and_damaged_is_named(tmp_path, capsys, keeping):
+    save_array(tmp_path / "in.zarr", make_label(), (5, 10, 10))
+    keeping["stop_after"] = 12
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 1
+    kept = [path for path in (tmp_path / ".out.zarr.partial" / "scratch").rglob("*") if path.name.isdigit()]
+    for path in kept:
+        if path.is_file():
+            path.write_bytes(b"")
+    keeping["stop_after"] = None
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 1
+    assert "is damaged: remove that folder" in capsys.readouterr().err
 
 
 def test_a_run_that_was_cut_begins_anew_if_what_it_wrote_is_gone(tmp_path, keeping):
