@@ -14,6 +14,7 @@ from torch import Tensor
 E = TypeVar("E", bound=Enum)
 
 _MOST_CLASSES = 2**31
+UNITS = ("voxels", "mm")  # of lengths, the default first
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
 
 
@@ -180,6 +181,16 @@ def check_patches(patch_size: Any, stride: Any, spatial: Sequence[int]) -> tuple
             raise ValueError(f"Expected `{name}` to be one number or {len(spatial)}, got {size}.")
         sizes.append(size)
     return [min(p, n) for p, n in zip(sizes[0], spatial, strict=True)], sizes[1]
+
+
+def check_radius(radius: Any, spacing: Any, name: str = "radius") -> None:
+    """Check a radius: a number of voxels, or with a spacing a length."""
+    if spacing is None:
+        if isinstance(radius, float):
+            raise TypeError(f"Expected `{name}` to be an int, a number of voxels, without `spacing`, got float.")
+        check_int(name, radius, minimum=0)
+    elif check_finite_number(name, radius) < 0:
+        raise ValueError(f"Expected `{name}` to be at least 0, got {radius}.")
 
 
 def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_method
+from monai_topoloss._checks.options import check_ignore_index, check_method, check_radius
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
@@ -19,7 +19,7 @@ from monai_topoloss.chunked._bits import Bits, pack, unpack_block
 from monai_topoloss.chunked._tasks import Index, Key, Tasks, da, dask
 from monai_topoloss.chunked._volumes import Box, Volume, as_volume, for_each
 from monai_topoloss.chunked.betti import read_mask
-from monai_topoloss.topology._balls import Ball, check_radius, make_ball
+from monai_topoloss.topology._balls import Ball, make_ball
 from monai_topoloss.topology.skeleton import RADIUS
 
 __all__ = ["skeletonize", "tubed_skeleton"]

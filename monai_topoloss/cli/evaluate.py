@@ -181,8 +181,14 @@ def _settings_of(options: argparse.Namespace) -> Settings:
         swc=options.swc,
         spacing=None if options.spacing is None else tuple(options.spacing),
         chunks=options.chunks,
-        scratch=None if options.csv is None else options.csv.with_name(f".{options.csv.name}.partial"),
+        scratch=_beside(options.csv),
     )
+
+
+def _beside(path: Path | None) -> Path | None:
+    """Return a hidden folder beside a file, unless it is a device or a pipe."""
+    is_file = path is not None and (path.is_file() or not path.exists())
+    return path.with_name(f".{path.name}.partial") if path is not None and is_file else None
 
 
 def _columns(settings: Settings) -> list[str]:

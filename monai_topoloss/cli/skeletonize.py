@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from monai_topoloss._checks.options import METHODS
+from monai_topoloss._checks.options import METHODS, UNITS
 from monai_topoloss.cli.files import (
     UsageError,
     check_place,
@@ -26,7 +26,6 @@ from monai_topoloss.cli.placement import spacing_of
 from monai_topoloss.cli.places import STORES, Place, Url, as_place, is_image, is_store, last_part, need_stores
 from monai_topoloss.cli.resources import EXPLANATION, add_options_of_stores, running
 from monai_topoloss.topology import tubed_skeleton
-from monai_topoloss.topology._balls import UNITS
 
 _EXPLANATION = f"""\
 Reads and writes {FORMATS_READ}.
@@ -57,9 +56,9 @@ def add_to(commands: Any) -> None:
     add = parser.add_argument
     add("input", type=as_place, metavar="IN", help="file or folder; folders are searched with all below")
     add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten, stores are not")
-    add("--radius", type=_number, default=0, metavar="R", help="thicken to tubes of this radius; default: 0")
+    add("--radius", type=number, default=0, metavar="R", help="thicken to tubes of this radius; default: 0")
     add("--units", choices=UNITS, default=UNITS[0], help="of the radius: voxels, or mm by the spacing of each file")
-    add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D")
+    add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D; lee_skimage for files")
     add("--per-class", action="store_true", help="skeletonize each class on its own")
     add_options_of_stores(parser)
     parser.set_defaults(run=partial(run, parser))
@@ -87,7 +86,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
     """Return a whole number as int, or another one as float."""
     try:
         return int(text)
@@ -112,7 +111,7 @@ def _pair(source: Place, target: Place) -> tuple[list[tuple[Place, Path]], dict[
         raise UsageError(f"OUT must be a file or folder, got the address {target}")
     if isinstance(source, Url) or is_image(source):
         folder = target if target.is_dir() and not is_store(target) else None
-        target = target / last_part(source) if folder else target
+        target = target / _name_in_folder(source) if folder else target
         _check_kind(source, target)
         pairs = [(source, target)]
     else:
@@ -128,6 +127,12 @@ def _pair(source: Place, target: Place) -> tuple[list[tuple[Place, Path]], dict[
         raise UsageError(f"no images in {source}{''.join(reasons[:1])}")
     _check_targets(pairs, folder)
     return pairs, left_out
+
+
+def _name_in_folder(source: Place) -> str:
+    """Return the name of what is made of one image, in a folder; that of a store says that it is one."""
+    name = last_part(source)
+    return f"{name}{STORES[1]}" if is_store(source) and not name.lower().endswith(STORES) else name
 
 
 def _check_kind(source: Place, target: Path) -> None:

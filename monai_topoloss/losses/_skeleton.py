@@ -11,7 +11,7 @@ from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.losses import check_include_background, check_smoothing
-from monai_topoloss._checks.options import check_option
+from monai_topoloss._checks.options import check_option, check_radius
 from monai_topoloss._checks.targets import check_skeleton_in_label
 from monai_topoloss._labels import drop_ignored
 from monai_topoloss.backends import BACKENDS
@@ -19,7 +19,6 @@ from monai_topoloss.losses._classes import ClassLoss
 from monai_topoloss.losses._common import class_masks
 from monai_topoloss.losses._gather import gather_voxels
 from monai_topoloss.topology import tubed_skeleton
-from monai_topoloss.topology._balls import check_radius
 
 SMOOTH = 1e-5  # as published
 

@@ -14,7 +14,7 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from monai_topoloss._checks.options import check_option, check_share, check_weight
+from monai_topoloss._checks.options import UNITS, check_option, check_radius, check_share, check_weight
 from monai_topoloss.losses import (
     SkeletonPrecisionLoss,
     SkeletonRecallLoss,
@@ -26,7 +26,6 @@ from monai_topoloss.losses.dice_ce_skeleton_recall import CLDICE_BETA, CLDICE_IT
 from monai_topoloss.losses.skeleton_precision import THRESHOLDS
 from monai_topoloss.nnunet.loss import IGNORED, ExtendedLoss
 from monai_topoloss.nnunet.transform import AddSkeletonTransform
-from monai_topoloss.topology._balls import UNITS, check_radius
 from monai_topoloss.topology.skeleton import RADIUS
 
 __all__ = [

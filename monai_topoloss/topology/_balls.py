@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss._checks.options import check_finite_number, check_int, check_spacing
+from monai_topoloss._checks.options import check_radius, check_spacing
 
 Ball = NDArray[np.int64]  # (z, y): how far it reaches along x, so many voxels away along z and y; -1 where it does not
-UNITS = ("voxels", "mm")
 _TOLERANCE = 1e-6  # of distances, relative: three voxels of 0.4 mm are within 1.2 mm, whatever floats make of them
-
-
-def check_radius(radius: Any, spacing: Any, name: str = "radius") -> None:
-    """Check a radius: a number of voxels, or with a spacing a length."""
-    if spacing is None:
-        if isinstance(radius, float):
-            raise TypeError(f"Expected `{name}` to be an int, a number of voxels, without `spacing`, got float.")
-        check_int(name, radius, minimum=0)
-    elif check_finite_number(name, radius) < 0:
-        raise ValueError(f"Expected `{name}` to be at least 0, got {radius}.")
 
 
 def make_ball(radius: float, spacing: float | Sequence[float] | None, shape: Sequence[int]) -> Ball:

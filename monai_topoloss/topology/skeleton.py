@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_method
+from monai_topoloss._checks.options import check_ignore_index, check_method, check_radius
 from monai_topoloss._checks.tensors import check_finite, check_mask, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends import backend_for
-from monai_topoloss.topology._balls import check_radius, make_ball
+from monai_topoloss.topology._balls import make_ball
 from monai_topoloss.topology._items import as_items, from_items
 
 if TYPE_CHECKING:

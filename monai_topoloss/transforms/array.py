@@ -14,7 +14,15 @@ from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids, check_one_map
-from monai_topoloss._checks.options import check_ignore_index, check_int, check_method, check_num_classes, check_option
+from monai_topoloss._checks.options import (
+    UNITS,
+    check_ignore_index,
+    check_int,
+    check_method,
+    check_num_classes,
+    check_option,
+    check_radius,
+)
 from monai_topoloss._checks.tensors import (
     check_channel_first,
     check_same_device,
@@ -31,7 +39,6 @@ from monai_topoloss.topology import (
     soft_skeleton,
     tubed_skeleton,
 )
-from monai_topoloss.topology._balls import UNITS, check_radius
 from monai_topoloss.topology._classes import split_classes
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.topology.soft_skeleton import ITERATIONS

@@ -12,13 +12,10 @@ from monai_topoloss import chunked
 from monai_topoloss.chunked import _scratch, skeleton
 from monai_topoloss.chunked._patches import betti_differences
 from monai_topoloss.chunked._scratch import keep_in
+from tests.chunked.keeping import CutError, count_kept
 from tests.chunked.volumes import make_vessels
 
 pytestmark = pytest.mark.usefixtures("synchronous")
-
-
-class CutError(Exception):
-    pass
 
 
 @pytest.fixture(autouse=True)
@@ -51,21 +48,13 @@ FUNCTIONS = {
 
 def compute(name, folder, monkeypatch, stop_after=None):
     """Compute a function; return the result, and how many results have been kept; or stop after some."""
-    calls = []
-    call = _scratch.Keeping.__call__
-
-    def counted(self, *arguments):
-        if len(calls) == stop_after:
-            raise CutError
-        calls.append(self.path)
-        return call(self, *arguments)
-
     with monkeypatch.context() as patch, keep_in(folder, name):
-        patch.setattr(_scratch.Keeping, "__call__", counted)
+        state = count_kept(patch)
+        state["stop_after"] = stop_after
         try:
-            return FUNCTIONS[name](*make_pair()).compute(), len(calls)
+            return FUNCTIONS[name](*make_pair()).compute(), state["count"]
         except CutError:
-            return None, len(calls)
+            return None, state["count"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

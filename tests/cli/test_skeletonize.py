@@ -64,7 +64,7 @@ def test_radius_in_millimetres_of_a_file_that_has_none(tmp_path, capsys):
         ("1.5", "--radius must be a whole number of voxels, or take --units mm, got 1.5"),
         ("-1", "--radius must be at least 0, got -1"),
         ("inf", "--radius must be at least 0, got inf"),
-        ("wide", "argument --radius: invalid _number value: 'wide'"),
+        ("wide", "argument --radius: invalid number value: 'wide'"),
     ],
 )
 def test_wrong_radius(tmp_path, capsys, radius, message):

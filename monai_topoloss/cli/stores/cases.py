@@ -118,9 +118,9 @@ def _hold_several(*arrays: Any) -> bool:
 
 
 def _find_range(block: NDArray[Any]) -> tuple[float, float]:
-    """Return the lowest value of a block besides 0, and the highest."""
+    """Return the lowest value of a block besides 0, and the highest; whole numbers as int, which holds any."""
     some = block[block != 0]
-    return (float(some.min()), float(some.max())) if some.size else (np.inf, -np.inf)
+    return (some.min().item(), some.max().item()) if some.size else (np.inf, -np.inf)
 
 
 def _widest(ranges: list[tuple[float, float]]) -> tuple[float, float]:

@@ -42,6 +42,8 @@ class Stored(NamedTuple):
     chunks: tuple[int, ...]  # shape of what is stored at once, in the order of the store
     shards: tuple[int, ...] | None = None  # of what is written at once, if that is more
     ome: Ome | None = None
+    names: tuple[str, ...] | None = None  # of the axes, where Zarr itself has them
+    separator: str = "/"  # between the numbers of a chunk, in version 2
     picture: Picture | None = None  # of a file, which is in memory
     zarr_format: int = 3
 
@@ -86,10 +88,10 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
         raise ValueError(f"expected an image or a volume, got an array of shape {node.shape}")
     _check_dtype(node.dtype)
     order = tuple(range(len(kept))) if names is None else tuple(_IN_SPACE.index(names[k]) for k in kept)
-    stored = node.shards or node.chunks
+    at_once = node.shards or node.chunks
     turned = [kept[order.index(k)] for k in range(len(order))]  # axes of the store, in the order here
     if blocks is None or len(blocks) != len(turned):  # another rank is refused later
-        blocks = choose_blocks([node.shape[k] for k in turned], [stored[k] for k in turned], side)
+        blocks = choose_blocks([node.shape[k] for k in turned], [at_once[k] for k in turned], side)
     chunks = [1] * node.ndim
     for k, size in zip(turned, blocks, strict=True):
         chunks[k] = min(size, max(node.shape[k], 1))
@@ -98,8 +100,11 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
     array = array.transpose([order.index(k) for k in range(len(order))])
     ome = None if multiscale is None else _place(multiscale, version, [ome_axes[k] for k in kept], kept)
     sizes, shards = (each and tuple(each[k] for k in kept) for each in (node.chunks, node.shards))
-    place = place if multiscale is None else join(place, node.path)
-    return Stored(place, array, order, sizes, shards, ome, zarr_format=node.metadata.zarr_format)
+    stored = Stored(place, array, order, sizes, shards, ome, zarr_format=node.metadata.zarr_format)
+    if ome is not None:
+        return stored._replace(place=join(place, node.path), names=tuple(axis["name"] for axis in ome.axes))
+    names = getattr(node.metadata, "dimension_names", None)
+    return stored._replace(names=names, separator=getattr(node.metadata, "dimension_separator", "/"))
 
 
 def choose_blocks(shape: Sequence[int], chunks: Sequence[int], side: int | None = None) -> tuple[int, ...]:

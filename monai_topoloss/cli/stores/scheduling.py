@@ -84,6 +84,6 @@ def compute(*collections: Any) -> tuple[Any, ...]:
     except ValueError:
         return tuple(dask.compute(*collections))
     futures = client.compute(list(collections))
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and sys.stdout.isatty():  # it writes to the latter
         progress(futures, notebook=False)  # type: ignore[no-untyped-call]
     return tuple(client.gather(futures))

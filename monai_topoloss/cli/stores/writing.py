@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr as _zarr
 from numpy.typing import NDArray
 from ome_zarr.format import format_from_version
 from ome_zarr.writer import add_metadata, write_label_metadata, write_multiscales_metadata
 
 from monai_topoloss.chunked._tasks import Tasks
 from monai_topoloss.chunked._volumes import Box, Volume
-from monai_topoloss.cli.stores.reading import Ome, Stored
+from monai_topoloss.cli.places import is_store
+from monai_topoloss.cli.stores.reading import Ome, Stored, zarr
 from monai_topoloss.cli.stores.scheduling import compute
-
-zarr: Any = _zarr  # whose types are of what there may be, not of what there is
 
 _MADE_BY = "monai_topoloss"  # attribute that says how
 _LEVEL = "0"
@@ -42,8 +40,8 @@ class Target:
         path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
         self.path, self._made_by = path, made_by
         check_target(path)
-        stores = [folder for folder in path.parents if _kind_of(folder)]
-        self._root = stores[-1] if stores else None
+        self._stores = [folder for folder in path.parents if _kind_of(folder)]  # around it, the outermost last
+        self._root = self._stores[-1] if self._stores else None
         whole = self._root or path
         inside = "" if self._root is None else ".".join(("", *path.relative_to(whole).parts))
         self.work = whole.with_name(f".{whole.name}{inside}.partial")
@@ -77,10 +75,10 @@ class Target:
         shape = tuple(like.array.shape[k] for k in like.order)
         layout: dict[str, Any] = {"chunks": like.chunks}
         if zarr_format == 3:
-            layout["shards"] = like.shards
-            layout["dimension_names"] = None if like.ome is None else [axis["name"] for axis in like.ome.axes]
-        elif like.shards is not None:
-            layout["chunks"] = like.shards
+            layout |= {"shards": like.shards, "dimension_names": like.names}
+        else:
+            layout["chunk_key_encoding"] = {"name": "v2", "separator": like.separator}
+            layout["chunks"] = like.shards or like.chunks
         return zarr.create_array(
             str(inside),
             shape=shape,
@@ -113,11 +111,11 @@ class Target:
             write_label_metadata(parent, self.path.name, fmt=fmt, source={"image": "../../"})
             if fmt.version == "0.5":  # which ome-zarr leaves out
                 add_metadata(parent, {"version": fmt.version}, fmt=fmt)
-        root = _open_group(self._root, use_consolidated=None)
-        if root.metadata.consolidated_metadata is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it is no part of version 3 yet
-                zarr.consolidate_metadata(str(self._root))
+        for store in self._stores:
+            if _open_group(store, use_consolidated=None).metadata.consolidated_metadata is not None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that it is no part of version 3 yet
+                    zarr.consolidate_metadata(str(store))
 
 
 def write(array: Any, target: Any, order: tuple[int, ...]) -> None:
@@ -136,9 +134,7 @@ def _write_block(block: NDArray[Any], *, target: Any, box: Box) -> None:
 
 def _describe(group: Any, ome: Ome, name: str) -> None:
     """Write OME-Zarr's metadata of a label of one level."""
-    version = ome.version if ome.version in ("0.4", "0.5") else _version_for(group.metadata.zarr_format)
-    if (version == "0.5") != (group.metadata.zarr_format == 3):
-        version = _version_for(group.metadata.zarr_format)
+    version = _version_for(group.metadata.zarr_format)
     fmt = format_from_version(version)
     steps: list[dict[str, Any]] = [{"type": "scale", "scale": ome.scale}]
     if any(ome.translation):
@@ -174,8 +170,11 @@ def check_target(path: Path) -> None:
     """Check that a store can be put there.
 
     Raises:
-        ValueError: if it would be within an array.
+        ValueError: if it would be within an array, or a store that is missing or broken.
     """
     for folder in path.parents:
-        if _kind_of(folder) == _ARRAY:
+        kind = _kind_of(folder)
+        if kind == _ARRAY:
             raise ValueError(f"OUT is within an array: {folder}")
+        if is_store(folder) and kind != _GROUP:
+            raise ValueError(f"OUT is within {folder}, which is no group of Zarr")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 import zarr
 
-from monai_topoloss.chunked import _scratch
 from monai_topoloss.cli import main
 from monai_topoloss.cli.scores import METRICS, OF_NEURONS
 from monai_topoloss.topology import label_components, skeleton_graph, skeletonize
+from tests.chunked.keeping import count_kept
 from tests.chunked.volumes import make_vessels
 from tests.cli.stores.stores import change, save_array, save_ome
 
@@ -216,37 +217,21 @@ def test_connectivity_of_an_image(tmp_path):
     assert "Expected --connectivity from 1 to 2" in row["error"]
 
 
-class CutError(Exception):
-    pass
-
-
 def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
     save_both(tmp_path, *make_vessels((18, 20, 22)))
     options = ["--metrics", *IN_CHUNKS, "--chunks", 10]
-    calls = []
-    stop_after = None
-    call = _scratch.Keeping.__call__
-
-    def counted(self, *arguments):
-        if len(calls) == stop_after:
-            raise KeyboardInterrupt
-        calls.append(self.path)
-        return call(self, *arguments)
-
-    monkeypatch.setattr(_scratch.Keeping, "__call__", counted)
+    state = count_kept(monkeypatch, KeyboardInterrupt)
     _, (expected,) = evaluate(tmp_path, "pred.zarr", "label.zarr", *options)
-    total = len(calls)
-    calls.clear()
-    stop_after = total // 2
+    total = state["count"]
+    state.update(count=0, stop_after=total // 2)
     status, rows = evaluate(tmp_path, "pred.zarr", "label.zarr", *options)
     assert (status, rows) == (130, [])
     assert (tmp_path / ".table.csv.partial").is_dir()
-    calls.clear()
-    stop_after = None
+    state.update(count=0, stop_after=None)
     status, (row,) = evaluate(tmp_path, "pred.zarr", "label.zarr", *options)
     assert status == 0
     assert row == {**expected, "note": "goes on where it was cut"}
-    assert len(calls) == total - total // 2
+    assert state["count"] == total - total // 2
     assert not (tmp_path / ".table.csv.partial").exists()
 
 
@@ -254,17 +239,8 @@ def test_a_run_that_was_cut_begins_anew_with_other_metadata(tmp_path, monkeypatc
     label = make_vessels((20, 20, 20))[1].astype(np.uint8)
     for name in ("pred", "label"):
         save_ome(tmp_path / f"{name}.zarr", label, (5, 10, 10))
-    call = _scratch.Keeping.__call__
-    calls = []
-
-    def cut(self, *arguments):
-        if len(calls) == 20:
-            raise KeyboardInterrupt
-        calls.append(self.path)
-        return call(self, *arguments)
-
     with monkeypatch.context() as patch:
-        patch.setattr(_scratch.Keeping, "__call__", cut)
+        count_kept(patch, KeyboardInterrupt)["stop_after"] = 20
         assert evaluate(tmp_path, "pred.zarr", "label.zarr", "--chunks", 10)[0] == 130
     group = zarr.open_group(str(tmp_path / "label.zarr"), mode="r+")
     axes = [{"name": name, "type": "space"} for name in "yzx"]
@@ -279,6 +255,24 @@ def test_other_ranks(tmp_path, pred, label, suffixes):
     save_both(tmp_path, make_vessels(pred)[0], make_vessels(label)[1])
     _, (row,) = evaluate(tmp_path, f"pred.{suffixes[0]}", f"label.{suffixes[1]}")
     assert "Expected the prediction in the shape of the label" in row["error"]
+
+
+def test_ids_that_floats_do_not_tell_apart(tmp_path):
+    label = np.zeros((8, 8, 8), np.int64)
+    label[:4], label[5:] = 2**53, 2**53 + 1
+    save_both(tmp_path, label, label)
+    (row,) = assert_same(tmp_path)
+    assert row["note"] == "several ids scored as one mask, see --num-classes and --instances"
+
+
+def test_a_table_that_is_no_file_keeps_nothing(tmp_path):
+    save_both(tmp_path, *make_vessels((18, 20, 22)))
+    places = ["--pred", f"{tmp_path}/pred.zarr", "--label", f"{tmp_path}/label.zarr"]
+    end, other_end = os.pipe()
+    assert main(["evaluate", *places, "--csv", f"/dev/fd/{other_end}"]) == 0
+    os.close(other_end)
+    with os.fdopen(end) as table:
+        assert table.read().startswith("case,dice")
 
 
 @pytest.mark.parametrize("memory", ["16", "1MB", "-1GiB", "0"])

@@ -12,9 +12,9 @@ import pytest
 import zarr
 
 from monai_topoloss import tubed_skeleton
-from monai_topoloss.chunked import _scratch
 from monai_topoloss.cli import main
 from monai_topoloss.cli.stores import writing
+from tests.chunked.keeping import count_kept
 from tests.chunked.volumes import make_vessels
 from tests.cli.stores.stores import change, save_array, save_ome
 
@@ -151,24 +151,10 @@ def test_store_that_is_there_is_left_as_it_is(tmp_path, capsys):
     assert skeletonize(tmp_path / "in.zarr", tmp_path / "folder.zarr") == 1
 
 
-class CutError(Exception):
-    pass
-
-
 @pytest.fixture
 def keeping(monkeypatch):
     """Count what is kept, and stop after some."""
-    state = {"count": 0, "stop_after": None}
-    call = _scratch.Keeping.__call__
-
-    def counted(self, *arguments):
-        if state["count"] == state["stop_after"]:
-            raise CutError
-        state["count"] += 1
-        return call(self, *arguments)
-
-    monkeypatch.setattr(_scratch.Keeping, "__call__", counted)
-    return state
+    return count_kept(monkeypatch)
 
 
 @pytest.mark.parametrize("made", [save_array, save_ome])
@@ -315,6 +301,51 @@ def test_wrong_usage(tmp_path, monkeypatch, capsys, arguments, message):
         main(["skeletonize", *arguments])
     assert exit_status.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("separator", [".", "/"])
+def test_names_of_chunks_and_axes_stay(tmp_path, separator):
+    label = make_label()
+    encoding = {"name": "v2", "separator": separator}
+    save_array(tmp_path / "in.zarr", label, (5, 10, 10), 2, chunk_key_encoding=encoding)
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 0
+    assert (tmp_path / "out.zarr" / separator.join("000")).is_file()
+    save_array(tmp_path / "named.zarr", label, (5, 10, 10), dimension_names=["a", "b", "c"])
+    assert skeletonize(tmp_path / "named.zarr", tmp_path / "more.zarr") == 0
+    assert zarr.open_array(str(tmp_path / "more.zarr")).metadata.dimension_names == ("a", "b", "c")
+    save_ome(tmp_path / "ome.zarr", label, (5, 10, 10), version="0.4")
+    assert skeletonize(tmp_path / "ome.zarr", tmp_path / "made.zarr") == 0
+    assert (tmp_path / "made.zarr" / "0" / "0" / "0" / "0").is_file()  # as OME-Zarr asks for
+
+
+def test_all_stores_around_a_label_know_of_it(tmp_path):
+    zarr.create_group(str(tmp_path / "all.zarr"), zarr_format=2)
+    brain = tmp_path / "all.zarr" / "brain.zarr"
+    save_ome(brain, make_label(), (5, 10, 10), version="0.4")
+    for store in (brain, tmp_path / "all.zarr"):
+        zarr.consolidate_metadata(str(store))
+    assert skeletonize(brain, brain / "labels" / "lines") == 0
+    assert "labels/lines/0" in zarr.open_group(str(brain), mode="r")
+    assert "brain.zarr/labels/lines/0" in zarr.open_group(str(tmp_path / "all.zarr"), mode="r")
+
+
+def test_label_into_a_folder(tmp_path):
+    save_ome(tmp_path / "a.zarr", make_label(), (5, 10, 10))
+    save_ome(tmp_path / "a.zarr" / "labels" / "vessels", make_label(), (5, 10, 10))
+    (tmp_path / "out").mkdir()
+    assert skeletonize(tmp_path / "a.zarr" / "labels" / "vessels", tmp_path / "out") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["vessels.zarr"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_within_what_is_no_store_is_refused(tmp_path, capsys, broken):
+    save_ome(tmp_path / "in.zarr", make_label(), (5, 10, 10))
+    if broken:
+        (tmp_path / "other.zarr").mkdir()
+        (tmp_path / "other.zarr" / "zarr.json").write_text("{")
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "other.zarr" / "labels" / "lines") == 1
+    assert "other.zarr, which is no group of Zarr" in capsys.readouterr().err
+    assert (tmp_path / "other.zarr").exists() == broken
 
 
 def test_within_an_array_is_refused(tmp_path, capsys):
