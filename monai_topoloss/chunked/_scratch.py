@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 
 class Scratch:
     """A folder of results; workers need to see it, too."""
@@ -41,27 +43,40 @@ def current() -> Scratch | None:
 
 
 @contextmanager
-def keep_in(folder: Path | None, fingerprint: str) -> Iterator[bool]:
+def keep_in(folder: Path | None, fingerprint: str, *, anew: bool = False) -> Iterator[bool]:
     """Keep what is done of chunks in a folder meanwhile, and use what is there; yield whether something is.
 
     Args:
         folder: what is there of another computation is deleted. None: nothing is kept.
         fingerprint: says which computation it is, of which data.
+        anew: use nothing that is there.
+
+    Raises:
+        RuntimeError: if another run keeps something there.
     """
     if folder is None:
         yield False
         return
-    begun = folder / "fingerprint"
-    goes_on = begun.is_file() and begun.read_text(encoding="utf-8") == fingerprint
-    if not goes_on:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        save(begun, fingerprint.encode())
-    token = _current.set(Scratch(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)  # free if the run that took it was killed
     try:
-        yield goes_on
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(f"another run is at work in {folder.parent}") from None
+    try:
+        begun = folder / "fingerprint"
+        goes_on = not anew and begun.is_file() and begun.read_text(encoding="utf-8") == fingerprint
+        if not goes_on:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            save(begun, fingerprint.encode())
+        token = _current.set(Scratch(folder))
+        try:
+            yield goes_on
+        finally:
+            _current.reset(token)
     finally:
-        _current.reset(token)
+        lock.release()
 
 
 def save(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -186,9 +187,10 @@ def _settings_of(options: argparse.Namespace) -> Settings:
 
 
 def _beside(path: Path | None) -> Path | None:
-    """Return a hidden folder beside a file, unless it is a device or a pipe."""
-    is_file = path is not None and (path.is_file() or not path.exists())
-    return path.with_name(f".{path.name}.partial") if path is not None and is_file else None
+    """Return a hidden folder beside a file, unless that is a device or a pipe, or nothing can be put there."""
+    if path is None or not (path.is_file() or not path.exists()) or not os.access(path.parent, os.W_OK):
+        return None
+    return path.with_name(f".{path.name}.partial")
 
 
 def _columns(settings: Settings) -> list[str]:

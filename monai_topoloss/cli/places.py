@@ -64,6 +64,6 @@ def last_part(place: Place) -> str:
 
 def name_of(place: Place) -> str:
     """Return the name of an image without its suffix, whether it can be read or not."""
-    name = last_part(place)
+    name = last_part(place) or last_part(Path(place).resolve())  # that of "." is empty
     suffix = next((each for each in STORES if name.lower().endswith(each)), "")
     return name[: -len(suffix)] if suffix else stem_of(Path(name))

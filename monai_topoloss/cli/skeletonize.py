@@ -39,7 +39,7 @@ x first; those of .npy are taken as they are.
 
 {RULE}
 
-exit status: 0, or 1 if a file failed or was left out, or 2 for a wrong usage
+exit status: 0, or 1 if a file failed or was left out, or 2 for a wrong usage, or 130 if interrupted
 """
 
 

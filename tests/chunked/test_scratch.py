@@ -57,6 +57,13 @@ def compute(name, folder, monkeypatch, stop_after=None):
             return None, state["count"]
 
 
+def test_one_run_at_a_time(tmp_path):
+    with keep_in(tmp_path / "a", "one"), pytest.raises(RuntimeError, match="another run is at work in"):
+        keep_in(tmp_path / "a", "one").__enter__()
+    with keep_in(tmp_path / "a", "one") as goes_on:
+        assert goes_on
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_goes_on_where_it_was_cut(tmp_path, monkeypatch, name):
     expected = FUNCTIONS[name](*make_pair()).compute()

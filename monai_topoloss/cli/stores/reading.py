@@ -78,12 +78,16 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
         array = da.from_array(picture.array, chunks=tuple(map(min, blocks, shape)))
         return Stored(place, array, tuple(range(array.ndim)), array.chunksize, picture=picture)
     node = _open(place)
+    names, ome = None, None
+    kept = list(range(node.ndim)) if isinstance(node, zarr.Array) else []
     if isinstance(node, zarr.Group):
-        node, multiscale, version = _find_level_0(node)
-        names, ome_axes = _name_axes(multiscale, node.shape)
-    else:
-        multiscale, names, ome_axes, version = None, None, [], ""
-    kept = [k for k in range(node.ndim) if names is None or names[k] in _IN_SPACE]
+        try:
+            node, multiscale, version = _find_level_0(node)
+            names, axes = _name_axes(multiscale, node.shape)
+            kept = [k for k, name in enumerate(names) if name in _IN_SPACE]
+            ome = _place(multiscale, version, [axes[k] for k in kept], kept)
+        except (TypeError, AttributeError, LookupError) as error:  # of what is no list, or no dictionary
+            raise ValueError(f"its metadata of OME-Zarr cannot be understood: {error}") from error
     if len(kept) not in (2, 3):
         raise ValueError(f"expected an image or a volume, got an array of shape {node.shape}")
     _check_dtype(node.dtype)
@@ -98,7 +102,6 @@ def read_store(place: Place, side: int | None = None, blocks: Sequence[int] | No
     array = da.from_zarr(node, chunks=tuple(chunks))
     array = array[tuple(slice(None) if k in kept else 0 for k in range(node.ndim))]
     array = array.transpose([order.index(k) for k in range(len(order))])
-    ome = None if multiscale is None else _place(multiscale, version, [ome_axes[k] for k in kept], kept)
     sizes, shards = (each and tuple(each[k] for k in kept) for each in (node.chunks, node.shards))
     stored = Stored(place, array, order, sizes, shards, ome, zarr_format=node.metadata.zarr_format)
     if ome is not None:

@@ -12,6 +12,7 @@ from monai_topoloss.chunked._tasks import dask
 from monai_topoloss.cli.files import UsageError
 
 _LEAST = 512 << 20  # bytes; Dask ends workers that need more, and starts them again, for ever
+_LEAVE_CTRL_C_TO_US = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # for workers to run
 _PATIENCE = "30s"  # for a scheduler to answer
 
 
@@ -42,7 +43,11 @@ def running_on(resources: Resources) -> Iterator[None]:
                 from dask.diagnostics import ProgressBar  # type: ignore[attr-defined]
 
                 stack.enter_context(ProgressBar(minimum=1, out=sys.stderr))  # type: ignore[no-untyped-call]
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # which tells what Dask has left behind
+            raise
 
 
 def _connect(address: str) -> Any:
@@ -68,8 +73,9 @@ def _start(memory: str, threads: int | None) -> Iterator[None]:
             f"--memory must be at least {_LEAST >> 20} MiB, as imports alone take much of it, got {memory}"
         )
     options = {"n_workers": 1, "threads_per_worker": threads or dask.system.CPU_COUNT, "memory_limit": limit}
+    options["preload"] = [_LEAVE_CTRL_C_TO_US]
     with (
-        LocalCluster(**options, dashboard_address=":0", silence_logs=logging.ERROR) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(**options, dashboard_address=":0", silence_logs=logging.CRITICAL) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster),  # type: ignore[no-untyped-call]
     ):
         yield

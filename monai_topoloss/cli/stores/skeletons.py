@@ -45,7 +45,7 @@ def skeletonize_store(
         complain(f"{path} is there already, made in the same way")
         return
     fingerprint = json.dumps([made_by, stored.array.chunks])
-    with keep_in(target.scratch, fingerprint) as goes_on:
+    with keep_in(target.scratch, fingerprint, anew=not target.is_begun()) as goes_on:
         if goes_on:
             complain(f"{path}: goes on where it was cut")
         array = target.open(stored, goes_on=goes_on)

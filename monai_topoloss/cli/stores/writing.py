@@ -15,6 +15,7 @@ from ome_zarr.writer import add_metadata, write_label_metadata, write_multiscale
 
 from monai_topoloss.chunked._tasks import Tasks
 from monai_topoloss.chunked._volumes import Box, Volume
+from monai_topoloss.cli.files import complain
 from monai_topoloss.cli.places import is_store
 from monai_topoloss.cli.stores.reading import Ome, Stored, zarr
 from monai_topoloss.cli.stores.scheduling import compute
@@ -47,8 +48,6 @@ class Target:
         self.work = whole.with_name(f".{whole.name}{inside}.partial")
         self.scratch = self.work / "scratch"
         self._store = self.work / "store"
-        if not self._store.exists():  # what scratch says to be written would be missing
-            shutil.rmtree(self.scratch, ignore_errors=True)
         if path.exists() and not self.is_done():
             raise FileExistsError(f"{path} is there, and was made otherwise: remove it first, or choose another name")
 
@@ -57,6 +56,10 @@ class Target:
         if _kind_of(self.path) is None:
             return False
         return bool(zarr.open(str(self.path), mode="r").attrs.get(_MADE_BY) == self._made_by)
+
+    def is_begun(self) -> bool:
+        """Say whether there is something that has been written, but is not in its place."""
+        return self._store.exists()
 
     def open(self, like: Stored, *, goes_on: bool) -> Any:
         """Return the array to write to, in the layout of a store."""
@@ -103,10 +106,13 @@ class Target:
         """List a label in its group, where OME-Zarr asks for it."""
         if self._root is None:
             return
+        is_label = self.path.parent.name == "labels"
         parent = zarr.open_group(str(self.path.parent), mode="r+", use_consolidated=False)
         attributes = dict(parent.attrs)
         is_listed = self.path.name in attributes.get("ome", attributes).get("labels", [])
-        if self.path.parent.name == "labels" and _kind_of(self.path) == _GROUP and not is_listed:
+        if is_label and _kind_of(self.path) == _ARRAY:
+            complain(f"warning: {self.path}: an array has no metadata of OME-Zarr, so it is not listed with the labels")
+        elif is_label and not is_listed:
             fmt = format_from_version(_version_for(parent.metadata.zarr_format))
             write_label_metadata(parent, self.path.name, fmt=fmt, source={"image": "../../"})
             if fmt.version == "0.5":  # which ome-zarr leaves out

@@ -275,6 +275,22 @@ def test_a_table_that_is_no_file_keeps_nothing(tmp_path):
         assert table.read().startswith("case,dice")
 
 
+def test_a_table_in_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
+    save_both(tmp_path, *make_vessels((18, 20, 22)))
+    (tmp_path / "table.csv").touch()
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)  # as root may write anywhere
+    _, (row,) = evaluate(tmp_path, "pred.zarr", "label.zarr")
+    assert row["case"] == "pred"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_store_is_called_as_its_folder(tmp_path, monkeypatch):
+    save_both(tmp_path, *make_vessels((18, 20, 22)))
+    monkeypatch.chdir(tmp_path / "pred.zarr")
+    assert main(["evaluate", "--pred", ".", "--label", "../label.zarr", "--csv", "../table.csv"]) == 0
+    assert (tmp_path / "table.csv").read_text().splitlines()[1].startswith("pred,")
+
+
 @pytest.mark.parametrize("memory", ["16", "1MB", "-1GiB", "0"])
 def test_memory_that_is_too_little(tmp_path, capsys, memory):
     save_both(tmp_path, *make_vessels((18, 20, 22)))

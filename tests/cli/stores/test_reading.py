@@ -123,6 +123,20 @@ def labels_only(group):
     change(group, lambda attributes: (attributes.pop("multiscales"), attributes.update(labels=["vessels", "bones"])))
 
 
+BROKEN = (
+    {"axes": [None, "y", "x"]},
+    {"axes": 3},
+    {"datasets": [{"path": "full", "coordinateTransformations": 5}]},
+    {"datasets": [{"path": "full", "coordinateTransformations": ["scale"]}]},
+    {"datasets": [{"path": "full", "coordinateTransformations": [{"type": "scale", "scale": [None, 1, 1]}]}]},
+    {"coordinateTransformations": [{"type": "scale", "scale": [[1], 1, 1]}]},
+)
+
+
+def broken(**metadata):
+    return lambda group: change(group, lambda attributes: attributes["multiscales"][0].update(metadata))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -132,6 +146,7 @@ def labels_only(group):
         (too_few_axes, r"its axes are called y x, but its shape is \(6, 8, 10\)"),
         (no_metadata, "got a group without metadata of one; it holds full: add one to the path"),
         (labels_only, "it holds vessels, bones: add one to the path"),
+        *((broken(**metadata), "its metadata of OME-Zarr ") for metadata in BROKEN),
     ],
 )
 def test_what_is_no_image_is_refused(tmp_path, spoil, message):

@@ -13,7 +13,7 @@ import zarr
 
 from monai_topoloss import tubed_skeleton
 from monai_topoloss.cli import main
-from monai_topoloss.cli.stores import writing
+from monai_topoloss.cli.stores import skeletons, writing
 from tests.chunked.keeping import count_kept
 from tests.chunked.volumes import make_vessels
 from tests.cli.stores.stores import change, save_array, save_ome
@@ -246,6 +246,33 @@ def test_a_run_that_was_cut_begins_anew_if_what_it_wrote_is_gone(tmp_path, keepi
     assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 0
     found, expected = (zarr.open_array(str(tmp_path / name), mode="r")[:] for name in ("out.zarr", "whole.zarr"))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_an_array_among_labels_is_not_listed(tmp_path, capsys):
+    save_ome(tmp_path / "a.zarr", make_label(), (5, 10, 10))
+    save_array(tmp_path / "b.zarr", make_label(), (5, 10, 10))
+    assert skeletonize(tmp_path / "b.zarr", tmp_path / "a.zarr" / "labels" / "lines") == 0
+    assert "it is not listed with the labels" in capsys.readouterr().err
+    labels = zarr.open_group(str(tmp_path / "a.zarr" / "labels"), mode="r")
+    assert "labels" not in labels.attrs.get("ome", {})
+
+
+def test_two_runs_at_once(tmp_path, capsys, monkeypatch):
+    save_array(tmp_path / "in.zarr", make_label(), (5, 10, 10))
+    write, others = skeletons.write, []
+
+    def write_while_another_begins(*arguments):
+        if not others:
+            others.append(None)
+            others[0] = skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr")
+        write(*arguments)
+
+    monkeypatch.setattr(skeletons, "write", write_while_another_begins)
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr") == 0
+    assert others == [1]
+    assert "another run is at work in" in capsys.readouterr().err
+    found = zarr.open_array(str(tmp_path / "out.zarr"), mode="r")[:]
+    np.testing.assert_array_equal(found, tubed_skeleton(make_label(), radius=0))
 
 
 def test_a_label_is_listed_even_if_the_run_was_cut_just_before(tmp_path, monkeypatch):
