@@ -31,6 +31,7 @@ def running_on(resources: Resources) -> Iterator[None]:
     Raises:
         UsageError: if there is no such scheduler, or the memory is no size.
     """
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # which tells what Dask leaves behind at Ctrl-C
     with ExitStack() as stack:
         if resources.scheduler is not None:
             stack.enter_context(_connect(resources.scheduler))
@@ -43,11 +44,7 @@ def running_on(resources: Resources) -> Iterator[None]:
                 from dask.diagnostics import ProgressBar  # type: ignore[attr-defined]
 
                 stack.enter_context(ProgressBar(minimum=1, out=sys.stderr))  # type: ignore[no-untyped-call]
-        try:
-            yield
-        except KeyboardInterrupt:
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # which tells what Dask has left behind
-            raise
+        yield
 
 
 def _connect(address: str) -> Any:
