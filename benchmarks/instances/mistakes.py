@@ -12,7 +12,7 @@ import torch
 import volume
 from run import add_places, join, make_instances, measure, predict, read_arm, start
 
-from monai_topoloss import critical_affinities, label_affinities, skeleton_graph
+from monai_topoloss import critical_affinities, label_affinities, skeleton_trees
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     print(f"of affinities that join, below 0.5: {(truth & ~joined).sum() / truth.sum():.3f}")
     print(f"of wrong joins, critical: {critical.sum() / wrong.sum().clamp(min=1):.3f}")
     found = make_instances(logits, parser, "mutex_watershed", args.probability)
-    scores = measure(found, true[None], skeleton_graph(true, spacing=volume.SPACING))
+    scores = measure(found, true[None], skeleton_trees(true, spacing=volume.SPACING))
     print(f"mutex watershed: VOI {scores['voi']:.3f}, normalised ERL {scores['nerl']:.3f}")
 
 

@@ -31,7 +31,7 @@ from monai_topoloss import (
     critical_affinities,
     label_affinities,
     score_skeletons,
-    skeleton_graph,
+    skeleton_trees,
 )
 from monai_topoloss.metrics import (
     compute_adapted_rand_error,
@@ -114,7 +114,7 @@ def evaluate(logits: Tensor, label: Tensor, parser: ConfigParser) -> list[dict[s
     edges, n = parser.get_parsed_content("edges"), parser.get_parsed_content("n_joining")
     # Ids of two places that meet in another section only are two objects here.
     true = torch.as_tensor(label_affinities(join(label, edges[:n]), edges[:n]))
-    skeletons = skeleton_graph(true, spacing=volume.SPACING)
+    skeletons = skeleton_trees(true, spacing=volume.SPACING)
     rows = []
     for method, probabilities in THRESHOLDS.items():
         for probability in probabilities:

@@ -15,6 +15,7 @@ E = TypeVar("E", bound=Enum)
 
 _MOST_CLASSES = 2**31
 UNITS = ("voxels", "mm")  # of lengths, the default first
+KINDS = ("curve", "surface")  # of skeletons, the default first
 METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
 
 
@@ -138,8 +139,18 @@ def check_connectivity(name: str, connectivity: int | None, spatial_dims: int) -
     return connectivity
 
 
-def check_method(method: str | None, spatial_dims: int | None = None) -> str:
-    """Return the thinning method: the one asked for, else the default of the rank; without a rank, of any."""
+def check_method(method: str | None, spatial_dims: int | None = None, kind: str = KINDS[0]) -> str:
+    """Return the thinning method: the one asked for, else the default of the rank; without a rank, of any.
+
+    Of surfaces there is one, which backends call ``"lee_surface"``.
+    """
+    check_option("kind", kind, KINDS)
+    if kind == "surface":
+        if spatial_dims == 2:
+            raise ValueError("Expected a volume for kind='surface', got an image, which holds curves only.")
+        if method not in (None, "lee"):
+            raise ValueError(f"Expected `method` to be 'lee' with kind='surface', got {method!r}.")
+        return "lee_surface"
     methods = METHODS[2 if spatial_dims is None else spatial_dims]
     if method is None:
         return methods[0]
@@ -147,6 +158,15 @@ def check_method(method: str | None, spatial_dims: int | None = None) -> str:
         rank = "" if spatial_dims is None else f" in {spatial_dims}-D"
         raise ValueError(f"Expected `method` to be one of {', '.join(map(repr, methods))}{rank}, got {method!r}.")
     return method
+
+
+def check_pruning(prune: Any, prune_factor: Any, kind: str) -> tuple[float, float]:
+    """Return how long end branches of a skeleton must be at least, and in radii; 0 if it is None."""
+    if kind == "surface" and not (prune is None and prune_factor is None):
+        raise ValueError("Expected `prune` and `prune_factor` with kind='curve' only: a surface has no branches.")
+    values = {"prune": prune, "prune_factor": prune_factor}
+    length, factor = (0.0 if value is None else check_weight(name, value) for name, value in values.items())
+    return length, factor
 
 
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from monai_topoloss._checks.options import check_option
 from monai_topoloss._fork import hold_at_forks
-from monai_topoloss.backends.base import Backend, SoftBackend
+from monai_topoloss.backends.base import Backend, GraphBackend, SoftBackend
 
-__all__ = ["BACKENDS", "Backend", "SoftBackend", "backend_for", "soft_backend_for"]
+__all__ = ["BACKENDS", "Backend", "GraphBackend", "SoftBackend", "backend_for", "graph_backend", "soft_backend_for"]
 
 BACKENDS = ("auto", "cpu", "cuda")
 
@@ -65,6 +65,13 @@ def backend_for(tensor: Tensor, backend: str = "auto", method: str | None = None
 def soft_backend_for(tensor: Tensor) -> SoftBackend:
     """Return the backend for operations on probabilities: kernels on the CPU, PyTorch's operations elsewhere."""
     return cast(SoftBackend, _load("cpu" if tensor.is_cpu else "portable"))
+
+
+def graph_backend() -> GraphBackend:
+    """Return the backend for graphs of skeletons: the CPU's, whatever device a mask is on."""
+    with _loading:
+        module = importlib.import_module(f"{__name__}.cpu.graph_backend")
+    return cast(GraphBackend, module.BACKEND)
 
 
 @functools.cache

@@ -29,6 +29,27 @@ class PartitionErrors(NamedTuple):
     recall: Tensor  # and the other way round
 
 
+class Branches(NamedTuple):
+    """What the voxels of a skeleton make up.
+
+    Nodes are ends, voxels with one link or none, and junctions: voxels with three and more that are linked to each
+    other. A ring without any has a node, too, at its first voxel. Nodes are numbered by their first voxels.
+    """
+
+    places: NDArray[np.int64]  # (voxels, axes)
+    links: NDArray[np.int64]  # (voxels,), how many each has
+    node_of: NDArray[np.int64]  # (voxels,), or -1
+    positions: NDArray[np.float64]  # (nodes, axes), in physical units: the mean of each
+    path: NDArray[np.int64]  # voxels of all branches, with those of the nodes at both ends
+    limits: NDArray[np.int64]  # (branches + 1,), where in the path each begins
+    lengths: NDArray[np.float64]  # (branches,), in physical units
+
+    def ends(self) -> NDArray[np.int64]:
+        """Return the nodes at both ends of each branch: (branches, 2)."""
+        nodes: NDArray[np.int64] = self.node_of[self.path[np.stack([self.limits[:-1], self.limits[1:] - 1], axis=1)]]
+        return nodes
+
+
 class Backend(Protocol):
     """Topology of a batch of images, one implementation per kind of device.
 
@@ -119,4 +140,48 @@ class SoftBackend(Protocol):
 
     def soft_skeleton_backward(self, image: Tensor, grad: Tensor, *, iterations: int) -> Tensor:
         """Return the gradient at ``image``, given that at its soft skeleton."""
+        ...
+
+
+class GraphBackend(Protocol):
+    """Skeletons as graphs, as NumPy arrays: skeletons are small, whatever device they come from.
+
+    Skeletons and masks are bool, ``(*spatial)`` in 2-D or 3-D; ``sizes`` are those of a voxel along each axis.
+    """
+
+    def trace_branches(self, skeleton: NDArray[np.bool_], sizes: NDArray[np.float64]) -> Branches:
+        """Find nodes and branches, see `monai_topoloss.topology.skeleton_graph`."""
+        ...
+
+    def prune(
+        self,
+        skeleton: NDArray[np.bool_],
+        mask: NDArray[np.bool_],
+        sizes: NDArray[np.float64],
+        *,
+        length: float,
+        factor: float,
+        method: str,
+    ) -> NDArray[np.bool_]:
+        """Remove end branches shorter than a length, or than so many radii of the mask at their junctions.
+
+        ``method``: by which the skeleton has been thinned.
+        """
+        ...
+
+    def radii_at(
+        self, mask: NDArray[np.bool_], places: NDArray[np.int64], sizes: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Measure how far voxels, ``(n, axes)``, are from the nearest one of the background, or infinity."""
+        ...
+
+    def count_steps(self, skeleton: NDArray[np.bool_], mask: NDArray[np.bool_], margin: int = 0) -> NDArray[np.int64]:
+        """Count steps along a skeleton, and those of its voxels that are in a mask: ``(steps, 2)``.
+
+        Voxels in the margin on each side are looked at from inside, and not counted.
+        """
+        ...
+
+    def step_lengths(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how long each of these steps is: ``(steps,)``."""
         ...

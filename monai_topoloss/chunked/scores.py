@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_betti_kind, check_connectivity, check_option, check_patches
+from monai_topoloss._checks.options import (
+    check_betti_kind,
+    check_connectivity,
+    check_option,
+    check_patches,
+    check_spacing,
+)
+from monai_topoloss.chunked._lengths import count_steps_within
 from monai_topoloss.chunked._pairs import Pair, read_pair
 from monai_topoloss.chunked._partitions import compare_partitions
 from monai_topoloss.chunked._patches import betti_differences
@@ -24,6 +31,7 @@ from monai_topoloss.metrics import adapted_rand_error as _are
 from monai_topoloss.metrics import centerline_dice as _cldice
 from monai_topoloss.metrics import critical_error as _critical
 from monai_topoloss.metrics import variation_of_information as _voi
+from monai_topoloss.topology._lengths import sum_lengths
 
 __all__ = ["adapted_rand_error", "betti_error", "centerline_dice", "critical_error", "variation_of_information"]
 
@@ -34,6 +42,7 @@ def centerline_dice(
     *,
     ignore_empty: bool = True,
     score: str = "cldice",
+    spacing: float | Sequence[float] | None = None,
     method: str | None = None,
     ignore_index: int | None = None,
 ) -> Any:
@@ -46,6 +55,7 @@ def centerline_dice(
         y: label, likewise and of the same shape.
         ignore_empty: see `monai_topoloss.metrics.compute_centerline_dice`.
         score: see there.
+        spacing: see there.
         method: thinning method, see `monai_topoloss.chunked.skeletonize`.
         ignore_index: a value of ``y`` where nothing counts.
 
@@ -54,7 +64,8 @@ def centerline_dice(
 
     Raises:
         TypeError: if ``y_pred`` or ``y`` is no dask array.
-        ValueError: if shapes differ, the rank is not 2-D or 3-D, or values are not 0 and 1.
+        ValueError: if shapes differ, the rank is not 2-D or 3-D, values are not 0 and 1, or ``spacing`` is not
+            positive.
 
     Example:
         >>> import dask.array as da
@@ -69,7 +80,12 @@ def centerline_dice(
     masks = [each.array for each in pair[:2]]
     if pair.label.ndim == 2:
         masks = [mask[0] for mask in masks]
+    sizes = None if spacing is None else check_spacing(spacing, pair.label.ndim)
     of_prediction, of_label = (skeletonize(mask, method=method) for mask in masks)
+    if sizes is not None:
+        counts = [count_steps_within(of_prediction, masks[1]), count_steps_within(of_label, masks[0])]
+        is_there = masks[0].any(), masks[1].any()
+        return _call(_cldice_of_lengths, *counts, *is_there, sizes=sizes, score=score, ignore_empty=ignore_empty)
     sums = [(of_prediction & masks[1]).sum(), of_prediction.sum(), (of_label & masks[0]).sum(), of_label.sum()]
     return _call(_cldice_of, *sums, masks[0].any(), masks[1].any(), score=score, ignore_empty=ignore_empty)
 
@@ -81,9 +97,21 @@ def _call(function: Callable[..., Tensor], *arrays: Any, **options: Any) -> Any:
 
 
 def _cldice_of(*values: Any, score: str, ignore_empty: bool) -> Tensor:
-    inside, total, inside_label, total_label, some_predicted, some_true = (
-        torch.as_tensor(int(each)) for each in values
-    )
+    *counts, some_predicted, some_true = (torch.as_tensor(int(each)) for each in values)
+    return _combine_centerlines(*counts, some_predicted, some_true, score=score, ignore_empty=ignore_empty)
+
+
+def _cldice_of_lengths(
+    prediction: NDArray[np.int64], label: NDArray[np.int64], *is_there: Any, sizes: Sequence[float], **options: Any
+) -> Tensor:
+    lengths = [sum_lengths(counts, sizes)[::-1] for counts in (prediction, label)]
+    values = torch.tensor(lengths, dtype=torch.float64).reshape(-1)
+    return _combine_centerlines(*values, *(torch.as_tensor(bool(each)) for each in is_there), **options)
+
+
+def _combine_centerlines(*values: Tensor, score: str, ignore_empty: bool) -> Tensor:
+    """Return the score of what is within the label and in all, vice versa, and whether there is anything in each."""
+    inside, total, inside_label, total_label, some_predicted, some_true = values
     precision, sensitivity = _cldice.share(inside, total), _cldice.share(inside_label, total_label)
     value = _cldice.combine_shares(precision, sensitivity, score)
     return _or_nan(value if some_predicted or some_true else torch.ones(()), some_true, ignore_empty=ignore_empty)

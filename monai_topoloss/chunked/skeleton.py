@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_method, check_radius
+from monai_topoloss._checks.options import KINDS, check_ignore_index, check_method, check_radius
 from monai_topoloss._checks.tensors import check_tensor
 from monai_topoloss._labels import has_id
 from monai_topoloss.backends.cpu import thinning2d, thinning3d
@@ -37,19 +37,21 @@ _ROUNDS = {
     ("zhang", 2): _Round(64, 64, 8192),
     ("lee", 2): _Round(2, 2 * thinning3d.REACH, 8192),
     ("lee", 3): _Round(2, 2 * thinning3d.REACH, 768),
+    ("lee_surface", 3): _Round(2, 2 * thinning3d.REACH, 768),
 }
 
 
-def skeletonize(mask: Any, *, method: str | None = None) -> Any:
-    """Thin a mask to its skeleton, chunk by chunk: centrelines one voxel wide.
+def skeletonize(mask: Any, *, kind: str = KINDS[0], method: str | None = None) -> Any:
+    """Thin a mask to its skeleton, chunk by chunk: centrelines one voxel wide, or surfaces.
 
     The result is that of `monai_topoloss.topology.skeletonize` on the whole, whatever the chunks. Blocks of some
     hundred voxels a side are thinned on their own, and look at each other in between, until nothing changes any more.
     So the skeleton is computed at once, on Dask's current scheduler, and kept there as bits: an eighth of a byte a
-    voxel, and while it is computed, twice as much.
+    voxel, and while it is computed, twice as much. It is not pruned: a branch may be as long as the volume.
 
     Args:
         mask: dask array, ``(*spatial)`` in 2-D or 3-D; nonzero is foreground.
+        kind: ``"curve"``, or for volumes ``"surface"``.
         method: ``"zhang"``, for images, or ``"lee"``. That of scikit-image, ``"lee_skimage"``, goes through the whole
             in raster order, and cannot be computed in parts.
 
@@ -72,14 +74,14 @@ def skeletonize(mask: Any, *, method: str | None = None) -> Any:
                [0, 0, 0, 0, 0, 0, 0, 0, 0]])
     """
     volume = as_volume("mask", mask)
-    method = _check_method(method, volume.ndim)
+    method = _check_method(method, volume.ndim, kind)
     if mask.size == 0:
         return da.zeros(mask.shape, dtype=bool, chunks=mask.chunks)
     return volume.restore(_thin(read_mask("mask", volume), method).unpack(volume))
 
 
-def _check_method(method: str | None, ndim: int) -> str:
-    method = check_method(method, ndim)
+def _check_method(method: str | None, ndim: int, kind: str) -> str:
+    method = check_method(method, ndim, kind)
     if method == "lee_skimage":
         raise ValueError("Expected `method` to be 'lee', or for images 'zhang': 'lee_skimage' takes the whole at once.")
     return method
@@ -123,7 +125,7 @@ def _thin_block(
     if method == "zhang":
         thinned = thinning2d.thin_bytes(bits, passes)[own]
     else:
-        thinned = thinning3d.thin_bytes(bits, corner, ndim, passes)[own]
+        thinned = thinning3d.thin_bytes(bits, corner, ndim, passes, method)[own]
     return thinned.copy(), not np.array_equal(thinned, bits[own])
 
 
@@ -134,6 +136,7 @@ def tubed_skeleton(
     spacing: float | Sequence[float] | None = None,
     per_class: bool = False,
     ignore_index: int | None = None,
+    kind: str = KINDS[0],
     method: str | None = None,
 ) -> Any:
     """Thicken the skeleton of a label to a tube that carries the label's classes, chunk by chunk.
@@ -147,7 +150,8 @@ def tubed_skeleton(
         spacing: size of a voxel along each axis, or one for all.
         per_class: skeletonize each class on its own instead of their union.
         ignore_index: an id that is background here.
-        method: thinning method, see `skeletonize`.
+        kind: see `skeletonize`.
+        method: thinning method, see there.
 
     Returns:
         The tubed skeleton, a dask array of the dtype and shape and in the chunks of ``label``.
@@ -172,7 +176,7 @@ def tubed_skeleton(
     check_radius(radius, spacing)
     check_ignore_index(ignore_index)
     volume = as_volume("label", label)
-    method = _check_method(method, volume.ndim)
+    method = _check_method(method, volume.ndim, kind)
     read = partial(_read, ignore_index=ignore_index)
     volume = volume._replace(array=da.map_blocks(read, volume.array, meta=np.empty((0, 0, 0), label.dtype)))
     if label.size == 0:

@@ -23,8 +23,8 @@ from monai_topoloss.cli.places import Place, is_store, need_stores
 from monai_topoloss.cli.scores import OF_NEURONS, Counts, compute_scores
 from monai_topoloss.cli.table import Row
 from monai_topoloss.datasets.swc import read_swc
-from monai_topoloss.topology.skeleton_graph import Skeletons
 from monai_topoloss.topology.skeleton_scores import leave_out, look_up
+from monai_topoloss.topology.skeleton_trees import Skeletons
 
 SEVERAL = "several ids scored as one mask, see --num-classes and --instances"
 
@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     swc: Path | None
     spacing: tuple[float, ...] | None
     chunks: int | None = None  # voxels a side of what is read at once, of Zarr stores
+    in_units: bool = False  # measure centrelines in those of the spacing
     scratch: Path | None = None  # where to keep what is done of these
 
 
@@ -89,10 +90,21 @@ def _evaluate(settings: Settings, case: Case, notes: list[str]) -> Iterator[tupl
     if several or several_found:
         notes.append(SEVERAL)
     spacing = check_case_spacing(settings.spacing, label.ndim) or spacing_of(place, label.ndim)
+    check_units(settings, spacing)
     skeletons = skeletons_of(settings, case.name, label.ndim)
     if skeletons is not None and counts is not None:
         skeletons = leave_out(skeletons, look_up(~counts, skeletons, spacing) != 0)
     yield from compare(Pair, prediction, label, settings, counts=counts, spacing=spacing, skeletons=skeletons)
+
+
+def check_units(settings: Settings, spacing: tuple[float, ...] | None) -> None:
+    """Check that the size of voxels is known, if it is needed.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if settings.in_units and spacing is None:
+        raise ValueError("--units mm takes the spacing of the label, which has none: pass --spacing")
 
 
 def skeletons_of(settings: Settings, name: str, ndim: int) -> Skeletons | None:
@@ -151,6 +163,7 @@ def compare(
 ) -> Iterator[tuple[int | None, list[float]]]:
     """Yield the metrics, or the number and the metrics of each class, of what is made of prediction and label."""
     options |= {"connectivity": settings.connectivity, "patch_size": settings.patch_size}
+    options["in_units"] = settings.in_units
     if settings.num_classes is not None:
         for k in range(1, settings.num_classes):
             yield k, compute_scores(settings.metrics, make(prediction == k, label == k, **options))

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from monai_topoloss._checks.options import UNITS
 from monai_topoloss.cli.cases import Case, Outcome, Settings, evaluate_case
 from monai_topoloss.cli.files import UsageError, complain, progress
 from monai_topoloss.cli.folders import FORMATS_READ, RULE
@@ -58,9 +59,10 @@ An empty label has none of those but betti, euler, splits and merges, an image n
 means.
 
 skeletons and lengths:
-  Lengths are in the units of the label's affine, of --spacing, or voxels. With --swc FOLDER, skeletons are those of
-  FOLDER/CASE.swc, or of all .swc files in FOLDER/CASE, one object each: x, y and z along the axes of the label, from
-  the centre of its first voxel on, in the same units.
+  Lengths are in the units of the label's affine, of --spacing, or voxels. The centreline Dice counts voxels, as
+  published; with --units mm it measures lengths instead, for which one of the first two is needed. With --swc FOLDER,
+  skeletons are those of FOLDER/CASE.swc, or of all .swc files in FOLDER/CASE, one object each: x, y and z along the
+  axes of the label, from the centre of its first voxel on, in the same units.
 
 orientation of files that have an affine:
   If the axes of a prediction run otherwise than those of its label, they are swapped and flipped, which loses nothing.
@@ -103,6 +105,7 @@ def add_to(commands: Any) -> None:
     add("--ignore-index", type=int, metavar="V", help="voxels where the label has this value count for nothing")
     add("--connectivity", type=int, metavar="K", help="how many axes neighbours may differ in; default: all")
     add("--spacing", type=float, nargs="+", metavar="MM", help="size of a voxel along each axis, or one for all")
+    add("--units", choices=UNITS, default=UNITS[0], help="of centrelines: count voxels, or measure them in mm")
     add("--swc", type=Path, metavar="FOLDER", help="skeletons of each case's true objects; default: those of the label")
     add("--patch-size", type=int, metavar="P", help="compare Betti numbers on patches, and take the mean")
     add(
@@ -182,6 +185,7 @@ def _settings_of(options: argparse.Namespace) -> Settings:
         swc=options.swc,
         spacing=None if options.spacing is None else tuple(options.spacing),
         chunks=options.chunks,
+        in_units=options.units != UNITS[0],
         scratch=_beside(options.csv),
     )
 

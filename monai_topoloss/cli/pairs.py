@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monai_topoloss._checks.options import check_patches
-from monai_topoloss.backends import backend_for
+from monai_topoloss._checks.options import check_patches, check_spacing
+from monai_topoloss.backends import backend_for, graph_backend
 from monai_topoloss.backends.base import PartitionErrors
 from monai_topoloss.topology import critical_components, label_components, skeletonize
+from monai_topoloss.topology._lengths import sum_lengths
 from monai_topoloss.topology._matching import LOWEST_IOU, Matches, match_instances
 from monai_topoloss.topology._patches import betti_differences
-from monai_topoloss.topology.skeleton_graph import Skeletons, trace_skeletons
 from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
+from monai_topoloss.topology.skeleton_trees import Skeletons, trace_skeletons
 
 __all__ = ["Pair"]
 
@@ -36,6 +37,7 @@ class Pair:
         patch_size: of the patches on which Betti numbers are compared.
         skeletons: of the true objects; None: those of the label.
         spacing: size of a voxel along each axis; None: 1.
+        in_units: measure centrelines in the units of the spacing, instead of counting voxels.
     """
 
     def __init__(
@@ -49,11 +51,12 @@ class Pair:
         patch_size: int | None = None,
         skeletons: Skeletons | None = None,
         spacing: Sequence[float] | None = None,
+        in_units: bool = False,
     ) -> None:
         self.prediction, self.label, self.counts = prediction, label, counts
         self.instances = instances
         self.connectivity, self.patch_size = connectivity, patch_size
-        self.skeletons, self.spacing = skeletons, spacing
+        self.skeletons, self.spacing, self.in_units = skeletons, spacing, in_units
         self.sizes = int(np.count_nonzero(prediction)), int(np.count_nonzero(label))
 
     @cached_property
@@ -74,9 +77,12 @@ class Pair:
         """Return in how many voxels both are."""
         return _count_both(self.prediction, self.label)
 
-    def centerlines(self) -> tuple[int, int, int, int]:
-        """Return how many voxels of the prediction's skeleton are in the label, and how many it has; vice versa."""
-        return *_count_within(self.prediction, self.label), *_count_within(self.label, self.prediction)
+    def centerlines(self) -> tuple[float, float, float, float]:
+        """Return how much of the prediction's skeleton is in the label, and how much there is; vice versa."""
+        sizes = check_spacing(self.spacing, self.label.ndim) if self.in_units else None
+        pairs = (self.prediction, self.label), (self.label, self.prediction)
+        inside, total, inside_label, total_label = (each for pair in pairs for each in _measure_within(*pair, sizes))
+        return inside, total, inside_label, total_label
 
     def betti_differences(self) -> NDArray[np.int64]:
         """Return Betti numbers of the prediction less those of the label, (patches, axes)."""
@@ -116,9 +122,12 @@ class Pair:
         return score_nodes(look_up(prediction, skeletons, self.spacing), skeletons, MIN_NODES)[0]
 
 
-def _count_within(mask: Mask, other: Mask) -> tuple[int, int]:
-    """Return how many voxels of a mask's skeleton are in another one, and how many it has."""
+def _measure_within(mask: Mask, other: Mask, sizes: Sequence[float] | None) -> tuple[float, float]:
+    """Return how many voxels of a mask's skeleton are in another one, and how many it has; or lengths."""
     skeleton = skeletonize(mask, spatial_dims=mask.ndim)
+    if sizes is not None:
+        total, inside = sum_lengths(graph_backend().count_steps(skeleton, other), sizes)
+        return inside, total
     return _count_both(skeleton, other), int(np.count_nonzero(skeleton))
 
 

@@ -25,8 +25,8 @@ class Counts(Protocol):
     def shared(self) -> int:
         """Return in how many voxels both are."""
 
-    def centerlines(self) -> tuple[int, int, int, int]:
-        """Return how many voxels of the prediction's skeleton are in the label, and how many it has; vice versa."""
+    def centerlines(self) -> tuple[float, float, float, float]:
+        """Return how much of the prediction's skeleton is in the label, and how much there is; vice versa."""
 
     def betti_differences(self) -> NDArray[np.int64]:
         """Return Betti numbers of the prediction less those of the label, (patches, axes)."""
@@ -64,7 +64,7 @@ def _overlap(counts: Counts) -> list[float]:
 
 def _centerlines(counts: Counts) -> list[float]:
     inside, total, inside_label, total_label = counts.centerlines()
-    precision, sensitivity = inside / max(1, total), inside_label / max(1, total_label)
+    precision, sensitivity = inside / (total or 1), inside_label / (total_label or 1)
     return [2 * precision * sensitivity / max(precision + sensitivity, 1e-8), precision, sensitivity]
 
 

@@ -10,11 +10,14 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import networkx as nx
 import torch
 from torch import Tensor
 
 from monai_topoloss._checks.options import METHODS
-from monai_topoloss.backends import Backend, SoftBackend, backend_for, soft_backend_for
+from monai_topoloss.backends import Backend, SoftBackend, backend_for, graph_backend, soft_backend_for
+from monai_topoloss.datasets import rasterize_swc
+from monai_topoloss.topology import skeleton_graph, skeleton_trees, skeletonize
 from monai_topoloss.topology._balls import make_ball
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # others come as one of these
@@ -58,6 +61,7 @@ def run(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 def _calls(backend: Backend) -> Iterator[Callable[[], None]]:
     """Yield calls that need all kernels."""
+    yield _call_with_skeletons
     for shape in ((5, 6), (4, 5, 6)):
         yield partial(_call_with_masks, backend, shape)
         yield partial(_call_with_probabilities, soft_backend_for(torch.empty(0)), shape)
@@ -78,6 +82,19 @@ def _call_with_masks(backend: Backend, shape: tuple[int, ...]) -> None:
     backend.label_affinities(joined, edges=edges)
     for tolerance in (0, 2):
         backend.critical_affinities(joined, mask, edges=edges, tolerance=tolerance)
+
+
+def _call_with_skeletons() -> None:
+    """Call what takes skeletons and trees."""
+    line = torch.eye(9, dtype=torch.bool)
+    line[:5, 4] = True
+    skeletonize(line, prune=3, prune_factor=1)
+    skeleton_graph(line)
+    graph_backend().count_steps(line.numpy(), line.numpy())
+    trees = skeleton_trees(line)
+    rasterize_swc(trees, line.shape)
+    nx.set_node_attributes(trees, 2**16, "object")
+    rasterize_swc(trees, line.shape)
 
 
 def _call_with_probabilities(backend: SoftBackend, shape: tuple[int, ...]) -> None:

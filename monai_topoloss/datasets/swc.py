@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monai_topoloss._checks.options import check_option
+import numpy as np
+from numpy.typing import NDArray
+
+from monai_topoloss._checks.graphs import check_radii
+from monai_topoloss._checks.options import check_int, check_option
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["read_swc"]
+__all__ = ["read_swc", "write_swc"]
 
 _ORDERS = ("zyx", "xyz")
 
 
 def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, order: str = "zyx") -> nx.Graph:
-    r"""Read skeletons of neurons, one from each SWC file, as `monai_topoloss.topology.skeleton_graph` makes them.
+    r"""Read skeletons of neurons, one from each SWC file, as `monai_topoloss.topology.skeleton_trees` makes them.
 
     A line of a file is a node: its number, type, x, y, z, radius, and the number of the node that it is joined to, or
     -1 for none. A comment ``# OFFSET x y z`` is added to all positions of its file.
@@ -68,6 +74,62 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
     return graph
 
 
+def write_swc(graph: nx.Graph, path: str | os.PathLike[str], *, order: str = "zyx") -> None:
+    """Write skeletons of neurons as SWC files, which `read_swc` reads.
+
+    Parents come before children; beyond that, nodes keep their order, and the first one of each component is its root.
+    What is read from the files has exactly the same positions, radii and types, and the same edges; lengths are those
+    between positions. Nodes are numbered anew, and objects by `read_swc`, from 1 on in the order of their ids. Files
+    are written aside and then put in their place: what is there is whole.
+
+    Args:
+        graph: trees, from `read_swc` or `monai_topoloss.topology.skeleton_trees`: nodes have a ``position`` in 2-D or
+            3-D, and may have an ``object``, the id from 1 on (default: 1), a ``radius`` (default: 0, which some
+            programs refuse) and a ``type``, an int (default: 0, undefined). In 2-D, z is 0.
+        path: a file that ends in ``.swc`` gets all objects. Anything else is a folder, made where there is none, and
+            gets a file for each object, named by its id, with zeros in front so that names sort by number.
+        order: of the axes in the positions, see `read_swc`.
+
+    Raises:
+        TypeError: if ``graph`` is no `networkx.Graph`, or directed or a multigraph, or attributes are not as above.
+        ValueError: if ``graph`` has a loop, an edge joins two objects, an id is below 1, a radius is negative or a
+            number not finite, or ``order`` is unknown.
+        FileExistsError: if there are SWC files in the folder that would not be overwritten: `read_swc` would read them
+            too.
+
+    Example:
+        >>> import networkx as nx
+        >>> graph = nx.Graph()
+        >>> graph.add_node("tip", position=(0.0, 4.0, 3.0), object=7, radius=0.5)
+        >>> graph.add_node("base", position=(0.0, 0.0, 0.0), object=7, radius=1.5)
+        >>> graph.add_edge("tip", "base")
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "neuron.swc")
+        >>> write_swc(graph, path)
+        >>> print(path.read_text())
+        # number type x y z radius parent
+        1 0 3.0 4.0 0.0 0.5 -1
+        2 0 0.0 0.0 0.0 1.5 1
+        <BLANKLINE>
+    """
+    check_option("order", order, _ORDERS)
+    trees = _check_trees(graph, order)
+    sequence = _sort(trees.parents)
+    path = Path(path)
+    if path.suffix.lower() == ".swc":
+        path = path.resolve()  # a link stays one
+        _write(path.parent, {path.name: sequence}, trees)
+        return
+    digits = len(str(max(trees.objects, default=0)))
+    files: dict[str, list[int]] = {}
+    for k in sequence:
+        files.setdefault(f"{trees.objects[k]:0{digits}}.swc", []).append(k)
+    path.mkdir(parents=True, exist_ok=True)
+    if others := sorted(each.name for each in path.iterdir() if _is_swc(each) and each.name not in files):
+        raise FileExistsError(f"Expected no SWC files of other objects in {path}, got {others[0]}.")
+    _write(path, files, trees)
+
+
 class _Node(NamedTuple):
     kind: int
     place: tuple[float, ...]  # x, y, z
@@ -75,13 +137,118 @@ class _Node(NamedTuple):
     parent: int
 
 
+class _Trees(NamedTuple):
+    """Nodes in the order of the graph."""
+
+    places: NDArray[np.float64]  # x, y, z
+    radii: NDArray[np.float64]
+    kinds: list[int]
+    objects: list[int]
+    parents: list[int]  # -1 for roots
+
+
+def _check_trees(graph: Any, order: str) -> _Trees:
+    """Return the nodes of a graph, and to which others they are joined."""
+    import networkx as nx
+
+    if not isinstance(graph, nx.Graph) or graph.is_directed() or graph.is_multigraph():
+        raise TypeError(
+            f"Expected `graph` to be a networkx.Graph, neither directed nor multi, got {type(graph).__name__}."
+        )
+    given: dict[str, list[Any]] = {"object": [], "type": []}
+    for name, default in (("object", 1), ("type", 0)):
+        for _, value in graph.nodes(data=name, default=default):
+            check_int(name, value, minimum=1 if name == "object" else None)
+            given[name].append(int(value))
+    radii = check_radii("graph", graph, default=0.0)
+    return _Trees(_check_places(graph, order), radii, given["type"], given["object"], _root(graph, given["object"]))
+
+
+def _check_places(graph: nx.Graph, order: str) -> NDArray[np.float64]:
+    """Return x, y and z of each node."""
+    if not len(graph):
+        return np.zeros((0, 3))
+    try:
+        positions = np.array([position for _, position in graph.nodes(data="position")], np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError("Expected the nodes of `graph` to have a `position`, each of as many numbers.") from error
+    if positions.ndim != 2 or positions.shape[1] not in (2, 3) or not np.isfinite(positions).all():
+        raise ValueError("Expected each `position` in `graph` to have 2 or 3 finite coordinates.")
+    places = positions if order == "xyz" else positions[:, ::-1]
+    return np.pad(places, ((0, 0), (0, 3 - places.shape[1])))
+
+
+def _root(graph: nx.Graph, objects: Sequence[int]) -> list[int]:
+    """Return the parent of each node, in trees whose roots are the first ones."""
+    numbers = {node: k for k, node in enumerate(graph)}
+    nodes = list(graph)
+    parents: list[int | None] = [None] * len(nodes)
+    for root in range(len(nodes)):
+        if parents[root] is not None:
+            continue
+        parents[root] = -1
+        front = [root]
+        while front:
+            k = front.pop()
+            for node in graph.adj[nodes[k]]:
+                other = numbers[node]
+                if other == parents[k]:
+                    continue
+                if parents[other] is not None:
+                    raise ValueError(f"Expected `graph` without loops, got one at {node!r}.")
+                if objects[other] != objects[k]:
+                    raise ValueError("Expected each edge of `graph` between nodes of one `object`.")
+                parents[other] = k
+                front.append(other)
+    return [parent for parent in parents if parent is not None]
+
+
+def _sort(parents: Sequence[int]) -> list[int]:
+    """Return all nodes, always the first one whose parent is there already."""
+    children: dict[int, list[int]] = {}
+    for k, parent in enumerate(parents):
+        children.setdefault(parent, []).append(k)
+    ready, sequence = children.get(-1, []), []
+    while ready:
+        k = heapq.heappop(ready)
+        sequence.append(k)
+        for child in children.get(k, ()):
+            heapq.heappush(ready, child)
+    return sequence
+
+
+def _write(folder: Path, files: Mapping[str, Sequence[int]], trees: _Trees) -> None:
+    """Write files of some nodes each, all of it or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as aside:
+        for name, nodes in files.items():
+            with Path(aside, name).open("w", encoding="ascii", newline="\n") as file:
+                file.writelines(_lines(nodes, trees))
+        for name in files:
+            Path(aside, name).replace(folder / name)
+
+
+def _lines(nodes: Sequence[int], trees: _Trees) -> Iterator[str]:
+    yield "# number type x y z radius parent\n"
+    numbers = {-1: -1}
+    for number, k in enumerate(nodes, 1):
+        numbers[k] = number
+        x, y, z = trees.places[k].tolist()
+        radius, parent = float(trees.radii[k]), numbers[trees.parents[k]]
+        yield f"{number} {trees.kinds[k]} {x!r} {y!r} {z!r} {radius!r} {parent}\n"
+
+
+def _is_swc(path: Path) -> bool:
+    return path.suffix.lower() == ".swc" and path.name[0] != "."  # hidden files are those of an operating system
+
+
 def _list_files(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
     if not isinstance(paths, str | os.PathLike):
         files = list(map(Path, paths))
     elif not Path(paths).is_dir():
         files = [Path(paths)]
-    else:  # hidden files are those of an operating system
-        files = sorted(each for each in Path(paths).iterdir() if each.suffix.lower() == ".swc" and each.name[0] != ".")
+    else:
+        files = sorted(filter(_is_swc, Path(paths).iterdir()))
     if not files:
         raise FileNotFoundError(f"Expected files that end in .swc in {paths}, got none.")
     return files

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_option
+from monai_topoloss._checks.options import check_option, check_spacing
 from monai_topoloss.metrics._base import SegmentationMetric, prepare, set_empty_to_nan
 from monai_topoloss.topology import skeletonize
+from monai_topoloss.topology._lengths import measure_within
 
 __all__ = ["CenterlineDiceMetric", "compute_centerline_dice"]
 
@@ -21,6 +23,7 @@ def compute_centerline_dice(
     include_background: bool = False,
     ignore_empty: bool = True,
     score: str = "cldice",
+    spacing: float | Sequence[float] | None = None,
     method: str | None = None,
     ignore_index: int | None = None,
     backend: str = "auto",
@@ -32,7 +35,9 @@ def compute_centerline_dice(
         T_{prec} = \frac{|S_P \cap V_L|}{|S_P|}, \qquad T_{sens} = \frac{|S_L \cap V_P|}{|S_L|}, \qquad
         \mathrm{clDice} = \frac{2\, T_{prec} T_{sens}}{T_{prec} + T_{sens}}
 
-    with the voxels V and the skeletons S of prediction and label, see `monai_topoloss.topology.skeletonize`.
+    with the voxels V and the skeletons S of prediction and label, see `monai_topoloss.topology.skeletonize`. Skeletons
+    are counted in voxels, as published; with a ``spacing`` they are measured: a voxel has half of the way to each one
+    that it is linked to, so that diagonal steps and long sides of voxels count for what they are.
 
     Args:
         y_pred: prediction, one-hot or with a channel of 0 and 1 for each class, ``(B, C, *spatial)`` in 2-D or 3-D.
@@ -42,6 +47,7 @@ def compute_centerline_dice(
             if the prediction is empty too, and 0 if not.
         score: ``"cldice"``, the topology ``"precision"`` or the topology ``"sensitivity"``. An empty prediction of a
             label that is not empty scores 0 in all.
+        spacing: size of a voxel along each axis, or one for all. Default: voxels are counted.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         ignore_index: a value of ``y``, in each channel for itself, where nothing counts: such voxels are foreground on
             neither side, before thinning.
@@ -52,7 +58,8 @@ def compute_centerline_dice(
 
     Raises:
         TypeError: if ``y_pred`` or ``y`` is no tensor.
-        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, or values are not 0 and 1.
+        ValueError: if shapes or devices differ, the rank is not 2-D or 3-D, values are not 0 and 1, or ``spacing`` is
+            not positive.
 
     Example:
         >>> import torch
@@ -69,22 +76,18 @@ def compute_centerline_dice(
     """
     check_option("score", score, SCORES)
     prediction, label, _ = prepare(y_pred, y, include_background=include_background, ignore_index=ignore_index)
+    sizes = None if spacing is None else check_spacing(spacing, prediction.ndim - 2)
     options: dict[str, Any] = {"method": method, "spatial_dims": prediction.ndim - 2, "backend": backend}
-    precision = _share_within(skeletonize(prediction, **options), label)
-    sensitivity = _share_within(skeletonize(label, **options), prediction)
+    precision = share(*measure_within(skeletonize(prediction, **options), label, sizes))
+    sensitivity = share(*measure_within(skeletonize(label, **options), prediction, sizes))
     values = combine_shares(precision, sensitivity, score)
     both_empty = ~(prediction | label).flatten(2).any(dim=2)
     return set_empty_to_nan(values.masked_fill(both_empty, 1), label, ignore_empty=ignore_empty)
 
 
-def _share_within(skeleton: Tensor, mask: Tensor) -> Tensor:
-    """Share of the skeleton's voxels that are in the mask, ``(B, C)``; 0 if there are none."""
-    return share((skeleton & mask).flatten(2).sum(dim=2), skeleton.flatten(2).sum(dim=2))
-
-
 def share(inside: Tensor, total: Tensor) -> Tensor:
-    """Divide numbers of voxels; 0 if there are none."""
-    return inside.float() / total.clamp(min=1)
+    """Divide numbers of voxels, or lengths; 0 if there are none."""
+    return (inside / total).nan_to_num(0).float() if total.is_floating_point() else inside.float() / total.clamp(min=1)
 
 
 def combine_shares(precision: Tensor, sensitivity: Tensor, score: str) -> Tensor:

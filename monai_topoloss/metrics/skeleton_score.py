@@ -9,8 +9,8 @@ from torch import Tensor
 
 from monai_topoloss._checks.options import check_int, check_option, check_spacing
 from monai_topoloss.metrics._base import SegmentationMetric, prepare
-from monai_topoloss.topology.skeleton_graph import trace_skeletons
 from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
+from monai_topoloss.topology.skeleton_trees import trace_skeletons
 
 __all__ = ["SkeletonScoreMetric", "compute_skeleton_score"]
 

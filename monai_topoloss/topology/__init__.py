@@ -16,6 +16,7 @@ from monai_topoloss.topology.separation import separate_instances
 from monai_topoloss.topology.skeleton import skeletonize, tubed_skeleton
 from monai_topoloss.topology.skeleton_graph import skeleton_graph
 from monai_topoloss.topology.skeleton_scores import SkeletonScores, score_skeletons
+from monai_topoloss.topology.skeleton_trees import skeleton_trees
 from monai_topoloss.topology.soft_skeleton import soft_skeleton
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "score_skeletons",
     "separate_instances",
     "skeleton_graph",
+    "skeleton_trees",
     "skeletonize",
     "soft_skeleton",
     "tubed_skeleton",

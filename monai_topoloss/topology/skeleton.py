@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_ignore_index, check_method, check_radius
+from monai_topoloss._checks.options import (
+    KINDS,
+    check_ignore_index,
+    check_method,
+    check_pruning,
+    check_radius,
+    check_spacing,
+)
 from monai_topoloss._checks.tensors import check_finite, check_mask, check_spatial_dims, check_tensor, like
 from monai_topoloss._labels import has_id
-from monai_topoloss.backends import backend_for
+from monai_topoloss.backends import backend_for, graph_backend
 from monai_topoloss.topology._balls import make_ball
 from monai_topoloss.topology._items import as_items, from_items
 
@@ -24,12 +34,37 @@ RADIUS = 2  # of the tubes, as published
 
 
 def skeletonize(
-    mask: NdarrayTensor, *, method: str | None = None, spatial_dims: int | None = None, backend: str = "auto"
+    mask: NdarrayTensor,
+    *,
+    kind: str = KINDS[0],
+    prune: float | None = None,
+    prune_factor: float | None = None,
+    spacing: float | Sequence[float] | None = None,
+    method: str | None = None,
+    spatial_dims: int | None = None,
+    backend: str = "auto",
 ) -> NdarrayTensor:
-    """Thin a mask to its skeleton: centrelines one voxel wide.
+    """Thin a mask to its skeleton: centrelines one voxel wide, or surfaces.
+
+    A medial surface is what is left if voxels stay besides that lie in a surface one voxel thick already: none of the
+    eight octants around them, 2 x 2 x 2 voxels, holds more than three of the mask, or four that are in no plane. It is
+    what to keep of membranes, cortex or papyrus, which centrelines would shrink to a few lines. Like those it has the
+    components, tunnels and cavities of the mask.
+
+    Pruning removes end branches, spurs, that are shorter than a length or than so many radii of the mask where they
+    begin. It goes in rounds: a junction of n branches loses its shortest ones, n - 2 at most, and what is left of it
+    may be one branch then, and long enough. Voxels go from the tip on, and only while that changes no topology, so
+    that each component keeps a line. Doing it again with the same radii changes nothing.
 
     Args:
         mask: ``(*spatial)`` in 2-D or 3-D, or ``(..., *spatial)`` with ``spatial_dims``; nonzero is foreground.
+        kind: ``"curve"`` for centrelines; ``"surface"`` for surfaces in the middle of sheets, in 3-D, by Lee's method.
+        prune: how long an end branch must be to stay, from its tip to the middle of the junction, in voxels or in the
+            units of ``spacing``. Default: none goes.
+        prune_factor: how long it must be at least, times the radius there: the largest distance of the junction's
+            voxels to the background, as `scipy.ndimage.distance_transform_edt` measures it. Spurs to the surface are
+            about 1 radius long. Default: none goes.
+        spacing: size of a voxel along each axis, or one for all, by which branches and radii are measured. Default: 1.
         method: ``"zhang"`` (Zhang and Suen 1984, 2-D only, the default there), ``"lee"`` (Lee, Kashyap and Chu 1994,
             the default in 3-D) or ``"lee_skimage"``. Zhang's gives what `skimage.morphology.skeletonize` gives. Lee's
             never changes the number of components, tunnels and cavities; scikit-image's version of it, which
@@ -45,7 +80,8 @@ def skeletonize(
 
     Raises:
         TypeError: if ``mask`` is no tensor or array of real numbers.
-        ValueError: if the rank is not 2-D or 3-D, ``mask`` holds NaN or infinity, or the method does not fit the rank.
+        ValueError: if the rank is not 2-D or 3-D, ``mask`` holds NaN or infinity, the method or kind does not fit
+            the rank, a length is negative, a surface is to be pruned, or ``spacing`` is not positive.
         ImportError: if ``backend="cuda"`` cannot be had.
 
     Example:
@@ -67,10 +103,23 @@ def skeletonize(
     tensor = check_mask("mask", mask)
     check_finite("mask", tensor)
     spatial_dims = check_spatial_dims("mask", tensor, spatial_dims)
-    method = check_method(method, spatial_dims)
+    limits = check_pruning(prune, prune_factor, kind)
+    sizes = check_spacing(spacing, spatial_dims)
+    method = check_method(method, spatial_dims, kind)
     items = as_items(tensor if tensor.dtype == torch.bool else tensor != 0, spatial_dims)
     skeleton = backend_for(tensor, backend, method).skeletonize(items, method=method)
+    if any(limits):
+        length, factor = limits
+        skeleton = _prune(skeleton, items, np.array(sizes), length=length, factor=factor, method=method)
     return cast("NdarrayTensor", like(from_items(skeleton, tensor), mask))
+
+
+def _prune(skeletons: Tensor, masks: Tensor, sizes: NDArray[np.float64], **options: Any) -> Tensor:
+    """Prune the skeletons of items, ``(N, *spatial)``."""
+    backend, pruned = graph_backend(), torch.empty(skeletons.shape, dtype=torch.bool)
+    for k, (skeleton, mask) in enumerate(zip(skeletons.cpu(), masks.cpu(), strict=True)):
+        pruned[k] = torch.from_numpy(backend.prune(skeleton.numpy(), mask.numpy(), sizes, **options))
+    return pruned.to(skeletons.device)
 
 
 def tubed_skeleton(
@@ -80,6 +129,7 @@ def tubed_skeleton(
     spacing: float | Sequence[float] | None = None,
     per_class: bool = False,
     ignore_index: int | None = None,
+    kind: str = KINDS[0],
     method: str | None = None,
     spatial_dims: int | None = None,
     backend: str = "auto",
@@ -101,7 +151,8 @@ def tubed_skeleton(
         per_class: skeletonize each class on its own instead of their union. A class that is the wall of another then
             gets a skeleton too; classes that continue each other get separate ends.
         ignore_index: an id that is background here.
-        method: thinning method, see `skeletonize`.
+        kind: ``"curve"``, or for sheets ``"surface"``, see `skeletonize`.
+        method: thinning method, see there.
         spatial_dims: how many of the last axes are spatial, 2 or 3. The others count independent images, such as the
             channels of a multi-label target. Default: all axes are spatial.
         backend: ``"auto"`` computes on the label's device where that is possible; ``"cpu"`` or ``"cuda"`` force one.
@@ -113,7 +164,7 @@ def tubed_skeleton(
         TypeError: if ``label`` is no tensor or array of real numbers, ``ignore_index`` no int, or ``radius`` no int or
             with ``spacing`` no number.
         ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative,
-            ``spacing`` is not positive, or the method does not fit the rank.
+            ``spacing`` is not positive, or the method or kind does not fit the rank.
         ImportError: if ``backend="cuda"`` cannot be had.
 
     Example:
@@ -144,7 +195,7 @@ def tubed_skeleton(
         tensor = tensor.masked_fill(has_id(tensor, ignore_index), 0)
     check_class_ids("label", tensor)
     spatial_dims = check_spatial_dims("label", tensor, spatial_dims)
-    method = check_method(method, spatial_dims)
+    method = check_method(method, spatial_dims, kind)
     items = as_items(tensor, spatial_dims)
     ball = make_ball(radius, spacing, items.shape[1:])
     tubes = backend_for(tensor, backend, method).tubed_skeleton(items, ball=ball, per_class=per_class, method=method)

@@ -1,153 +1,125 @@
-"""Skeletons as graphs: nodes with a position, edges with a length."""
+"""Skeletons as graphs of branches between ends and junctions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_method, check_option, check_spacing
-from monai_topoloss._checks.sizes import check_graph_size, type_of_numbers
-from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
-from monai_topoloss.backends import BACKENDS
-from monai_topoloss.topology._items import as_ids
-from monai_topoloss.topology.skeleton import skeletonize
+from monai_topoloss._checks.options import KINDS, check_pruning
+from monai_topoloss.backends import graph_backend
+from monai_topoloss.backends.base import Branches
+from monai_topoloss.topology._each_object import Objects
 
 if TYPE_CHECKING:
     import networkx as nx
 
 __all__ = ["skeleton_graph"]
 
-
-class Skeletons(NamedTuple):
-    """Skeletons of several objects as arrays."""
-
-    positions: NDArray[np.float64]  # (nodes, spatial axes), in physical units
-    objects: NDArray[np.int64]  # (nodes,), whose skeleton a node is of
-    edges: NDArray[np.int64]  # (edges, 2), nodes
-    lengths: NDArray[np.float64]  # (edges,), in physical units
+_KINDS = ("point", "end", "ring", "junction")  # of nodes, by their number of links
 
 
 def skeleton_graph(
     instances: Tensor | NDArray[np.generic],
     *,
     spacing: float | Sequence[float] | None = None,
+    prune: float | None = None,
+    prune_factor: float | None = None,
     method: str | None = None,
     backend: str = "auto",
-) -> nx.Graph:
-    """Make a graph of the skeleton of each instance, or of a mask.
+) -> nx.MultiGraph:
+    r"""Make a graph of the skeleton of a mask, or of each instance: ends and junctions, and the branches between them.
 
-    Each instance is thinned on its own, so that those that touch have skeletons apart. Nodes are the voxels of the
-    skeletons, edges lead to neighbouring ones, across diagonals too. Each component is a tree: of what closes a loop,
-    one of the longest edges is left out. So a ring is open at one place, and the crossings of branches hold no small
-    triangles that would add to the length.
+    Voxels of the skeleton are linked to their neighbours, across diagonals too, but not past a third voxel that is
+    nearer to both. Those with one link are ends, and those with three or more junctions; junctions that are linked to
+    each other are one, at their mean position. A ring without a junction has one node, at its first voxel, and a
+    skeleton of a single voxel is a node alone. Instances are thinned one by one, so that those that touch have graphs
+    apart. Components of the graph are those of the mask, and so are its loops, but for those around cavities and within
+    a junction, as around a hole of one voxel.
 
     Args:
         instances: ids from 0 on, or a mask, ``(*spatial)`` in 2-D or 3-D; 0 is background.
-        spacing: size of a voxel along each axis, or one number for all. Default: 1, lengths are in voxels.
-        method: of thinning, see `monai_topoloss.topology.skeletonize`.
+        spacing: size of a voxel along each axis, or one number for all, by which lengths are measured. Default: 1.
+        prune: how long end branches must be to stay, see `skeletonize`. Default: none goes.
+        prune_factor: how long they must be, times the radius there, see `skeletonize`. Default: none goes.
+        method: of thinning, see `skeletonize`.
         backend: where to thin, ``"auto"`` follows ``instances``.
 
     Returns:
-        A `networkx.Graph`. Nodes are numbers from 0 on, with ``position``, the index of the voxel times ``spacing`` as
-        a tuple, and ``object``, the id; edges have a ``length`` in the units of ``spacing``.
+        A `networkx.MultiGraph`. Nodes are numbers from 0 on, object by object in raster order, with
+
+        - ``position``: index times ``spacing``, a tuple;
+        - ``object``: the id;
+        - ``kind``: ``"end"``, ``"junction"``, ``"ring"`` or ``"point"``;
+        - ``radius``: the distance to the nearest voxel that is not of the object, from centre to centre, the largest
+          at a junction. What is beyond the image does not count; infinity if the object is all there is.
+
+        Edges are branches with
+
+        - ``object``: the id;
+        - ``length``: from the position of one node to that of the other, along the voxels;
+        - ``tortuosity``: the length divided by the distance of the nodes, at least 1; infinity for closed ones;
+        - ``mean_radius``, ``min_radius``: over the voxels between the nodes, or those of the nodes if there are none;
+        - ``path``: positions along it, nodes included, float64 ``(points, axes)``.
 
     Raises:
-        TypeError: if ``instances`` is no tensor or array of real numbers, or ``spacing`` holds no numbers.
-        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, or ``spacing`` is not above 0
-            or has another length.
+        TypeError: if ``instances`` is no tensor or array of real numbers, or a length or ``spacing`` no number.
+        ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, a length is negative, or
+            ``spacing`` is not above 0 or has another length.
 
     Example:
         >>> import numpy as np
-        >>> line = np.zeros((3, 9), np.uint8)
-        >>> line[1, 1:8] = 5
-        >>> graph = skeleton_graph(line, spacing=(1.0, 0.5))
-        >>> graph.size(weight="length"), graph.nodes[0]["object"], graph.nodes[0]["position"]
-        (3.0, 5, (1.0, 0.5))
+        >>> cross = np.zeros((9, 9), bool)
+        >>> cross[4], cross[:, 4] = True, True
+        >>> graph = skeleton_graph(cross, spacing=0.5)
+        >>> sorted(kind for _, kind in graph.nodes(data="kind"))
+        ['end', 'end', 'end', 'end', 'junction']
+        >>> graph.size(weight="length")
+        8.0
     """
     import networkx as nx
 
-    found = trace_skeletons(instances, spacing=spacing, method=method, backend=backend)
-    graph = nx.Graph()
-    nodes = zip(found.positions.tolist(), found.objects.tolist(), strict=True)
-    graph.add_nodes_from((k, {"position": tuple(place), "object": owner}) for k, (place, owner) in enumerate(nodes))
-    pairs = zip(found.edges.tolist(), found.lengths.tolist(), strict=True)
-    graph.add_edges_from((a, b, {"length": length}) for (a, b), length in pairs)
+    check_pruning(prune, prune_factor, KINDS[0])
+    objects = Objects(instances, spacing, method=method, backend=backend, prune=prune, prune_factor=prune_factor)
+    arrays, graph = graph_backend(), nx.MultiGraph()
+    for each in objects:
+        branches = arrays.trace_branches(each.skeleton, objects.sizes)
+        radii = arrays.radii_at(each.mask, branches.places, objects.sizes)
+        corner = each.corner * objects.sizes
+        branches = branches._replace(positions=branches.positions + corner)
+        _add(graph, branches, branches.places * objects.sizes + corner, radii, each.number)
     return graph
 
 
-def trace_skeletons(
-    instances: Tensor | NDArray[np.generic],
-    *,
-    spacing: float | Sequence[float] | None = None,
-    method: str | None = None,
-    backend: str = "auto",
-) -> Skeletons:
-    """Do what `skeleton_graph` does; return arrays, which are smaller and faster."""
-    tensor = check_tensor("instances", instances, keep=IDS)
-    spatial_dims = check_rank("instances", tensor)
-    sizes = np.array(check_spacing(spacing, spatial_dims))
-    check_class_ids("instances", tensor)
-    check_method(method, spatial_dims)
-    check_option("backend", backend, BACKENDS)
-    image = as_ids(tensor).numpy(force=True)
-    ids, compact = np.unique(image, return_inverse=True)
-    compact = compact.reshape(image.shape).astype(type_of_numbers(len(ids))) + (len(ids) > 0 and ids[0] != 0)
-    voxels, owners = [np.zeros((0, spatial_dims), np.int64)], [np.zeros(0, np.int64)]
-    for number, box in _find_boxes(compact):
-        mask = torch.from_numpy(compact[box] == number).to(tensor.device)
-        skeleton = skeletonize(mask, method=method, spatial_dims=spatial_dims, backend=backend).numpy(force=True)
-        voxels.append(np.argwhere(skeleton) + [part.start for part in box])
-        owners.append(np.full(len(voxels[-1]), image[tuple(voxels[-1][0])], np.int64))
-    nodes, objects = np.concatenate(voxels), np.concatenate(owners)
-    edges, lengths = _span(nodes, objects, sizes)
-    return Skeletons(nodes * sizes, objects, edges, lengths)
-
-
-def _find_boxes(ids: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:
-    """Return each id from 1 on, and the part of the image that it is in."""
-    count = int(ids.max(initial=0))
-    if not count:
-        return
-    borders = []
-    for axis, length in enumerate(ids.shape):
-        is_there = np.zeros((count + 1, length), np.bool_)
-        is_there[ids, np.arange(length).reshape(-1, *[1] * (ids.ndim - axis - 1))] = True
-        borders.append((is_there.argmax(axis=1), length - is_there[:, ::-1].argmax(axis=1)))
-    for number in range(1, count + 1):
-        yield number, tuple(slice(int(start[number]), int(end[number])) for start, end in borders)
-
-
-def _span(
-    nodes: NDArray[np.int64], objects: NDArray[np.int64], sizes: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Join neighbouring nodes of one object by as short edges as possible, without loops."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    if not len(nodes):
-        return np.zeros((0, 2), np.int64), np.zeros(0)
-    # Neighbours are found by their numbers in an image with a margin, objects one after the other.
-    shape = nodes.max(axis=0) + 3
-    starts = np.unique(objects, return_inverse=True)[1] * np.prod(shape)
-    numbers = np.ravel_multi_index(tuple((nodes + 1).T), shape) + starts
-    order = np.argsort(numbers)
-    pairs, lengths = [], []
-    for step in product((-1, 0, 1), repeat=nodes.shape[1]):
-        if step <= (0,) * len(step):
-            continue
-        other = numbers + np.dot(step, [*np.cumprod(shape[:0:-1])[::-1], 1])
-        place = np.minimum(np.searchsorted(numbers, other, sorter=order), len(order) - 1)
-        found = np.flatnonzero(numbers[order[place]] == other)
-        pairs.append(np.stack([found, order[place[found]]], axis=1))
-        lengths.append(np.full(len(found), np.linalg.norm(step * sizes)))
-    ends, weights = np.concatenate(pairs), np.concatenate(lengths)
-    check_graph_size("instances", len(nodes), len(ends))
-    tree = minimum_spanning_tree(coo_array((weights, tuple(ends.T)), shape=(len(nodes),) * 2).tocsr()).tocoo()
-    return np.stack([tree.row, tree.col], axis=1).astype(np.int64), tree.data
+def _add(
+    graph: nx.MultiGraph, branches: Branches, places: NDArray[np.float64], radii: NDArray[np.float64], number: int
+) -> None:
+    """Add the branches of an object, whose voxels have places and radii."""
+    first = len(graph)
+    of_nodes = branches.node_of >= 0
+    counts, largest = (np.zeros(len(branches.positions), values.dtype) for values in (branches.links, radii))
+    np.maximum.at(counts, branches.node_of[of_nodes], branches.links[of_nodes])
+    np.maximum.at(largest, branches.node_of[of_nodes], radii[of_nodes])
+    for node, position in enumerate(branches.positions.tolist()):
+        kind = _KINDS[min(counts[node], len(_KINDS) - 1)]
+        graph.add_node(first + node, position=tuple(position), object=number, kind=kind, radius=float(largest[node]))
+    for branch, (one, other) in enumerate(branches.ends().tolist()):
+        voxels = branches.path[branches.limits[branch] : branches.limits[branch + 1]]
+        nodes = branches.positions[[one, other]]
+        path = np.concatenate([nodes[:1], places[voxels], nodes[1:]])
+        length, chord = float(branches.lengths[branch]), math.dist(*nodes)
+        own = radii[voxels[1:-1] if len(voxels) > 2 else voxels]
+        graph.add_edge(
+            first + one,
+            first + other,
+            object=number,
+            length=length,
+            tortuosity=length / chord if one != other else math.inf,
+            mean_radius=float(own.mean()),
+            min_radius=float(own.min()),
+            path=path[np.append(True, np.any(np.diff(path, axis=0), axis=1))],  # once each
+        )

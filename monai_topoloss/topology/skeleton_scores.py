@@ -15,7 +15,7 @@ from monai_topoloss._checks.labels import check_class_ids
 from monai_topoloss._checks.options import check_int, check_spacing
 from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
 from monai_topoloss.topology._items import as_ids
-from monai_topoloss.topology.skeleton_graph import Skeletons
+from monai_topoloss.topology.skeleton_trees import Skeletons
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -72,7 +72,7 @@ def score_skeletons(
 
     Args:
         segmentation: ids of segments, ``(*spatial)`` in 2-D or 3-D; 0 is background.
-        skeletons: of the true objects, from `monai_topoloss.topology.skeleton_graph` or
+        skeletons: of the true objects, from `monai_topoloss.topology.skeleton_trees` or
             `monai_topoloss.datasets.read_swc`: nodes have a ``position`` and an ``object``. Edges without ``length``
             are as long as their ends are apart.
         spacing: size of a voxel along each axis in the units of the positions, or one number for all. Default: 1.
@@ -89,12 +89,12 @@ def score_skeletons(
 
     Example:
         >>> import numpy as np
-        >>> from monai_topoloss.topology import skeleton_graph
+        >>> from monai_topoloss.topology import skeleton_trees
         >>> neurite = np.zeros((3, 13), int)
         >>> neurite[1, 1:12] = 1
         >>> halves = neurite.copy()
         >>> halves[1, 7:] *= 2
-        >>> total, each = score_skeletons(halves, skeleton_graph(neurite))
+        >>> total, each = score_skeletons(halves, skeleton_trees(neurite))
         >>> total.n_splits, total.correct, total.erl, total.length
         (1, 0.9, 4.1, 10.0)
 

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids, check_one_map
 from monai_topoloss._checks.options import (
+    KINDS,
     UNITS,
     check_ignore_index,
     check_int,
     check_method,
     check_num_classes,
     check_option,
+    check_pruning,
     check_radius,
 )
 from monai_topoloss._checks.tensors import (
@@ -56,7 +58,12 @@ class Skeletonize(Transform):
     transforms, or use `TubedSkeletonize`.
 
     Args:
-        method: ``"zhang"`` (2-D), ``"lee"`` or ``"lee_skimage"``, see `monai_topoloss.topology.skeletonize`.
+        kind: ``"curve"`` for centrelines, or in 3-D ``"surface"``, see `monai_topoloss.topology.skeletonize`.
+        prune: how long end branches must be to stay, in voxels or in the units of ``spacing``, see there.
+        prune_factor: how long they must be, times the radius there.
+        spacing: size of a voxel along each axis, or one for all.
+        units: ``"mm"`` takes the spacing from the affine of each image, a MetaTensor.
+        method: ``"zhang"`` (2-D), ``"lee"`` or ``"lee_skimage"``, see there.
         backend: where to compute, ``"auto"`` follows the image.
 
     Example:
@@ -68,9 +75,25 @@ class Skeletonize(Transform):
 
     backend = [TransformBackends.TORCH, TransformBackends.NUMPY]  # noqa: RUF012
 
-    def __init__(self, method: str | None = None, backend: str = "auto") -> None:
-        check_method(method)
+    def __init__(
+        self,
+        kind: str = KINDS[0],
+        prune: float | None = None,
+        prune_factor: float | None = None,
+        spacing: float | Sequence[float] | None = None,
+        units: str = UNITS[0],
+        method: str | None = None,
+        backend: str = "auto",
+    ) -> None:
+        _check_units(units, spacing)
+        check_method(method, kind=kind)
+        check_pruning(prune, prune_factor, kind)
         check_option("backend", backend, BACKENDS)
+        self.kind = kind
+        self.prune = prune
+        self.prune_factor = prune_factor
+        self.spacing = spacing
+        self.units = units
         self.method = method
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
 
@@ -78,11 +101,21 @@ class Skeletonize(Transform):
         """Skeletonize each channel of ``img``, where nonzero is foreground.
 
         Raises:
-            TypeError: if ``img`` is no tensor or array of real numbers.
-            ValueError: if ``img`` is not ``(C, *spatial)`` in 2-D or 3-D, or not finite.
+            TypeError: if ``img`` is no tensor or array of real numbers, or with ``units="mm"`` no MetaTensor.
+            ValueError: if ``img`` is not ``(C, *spatial)`` in 2-D or 3-D, or not finite, or a surface is asked for in
+                2-D.
         """
         spatial_dims = check_channel_first("img", img)
-        skeleton = skeletonize(img, method=self.method, spatial_dims=spatial_dims, backend=self.compute_backend)
+        skeleton = skeletonize(
+            img,
+            kind=self.kind,
+            prune=self.prune,
+            prune_factor=self.prune_factor,
+            spacing=self.spacing if self.units == UNITS[0] else _spacing_of(img, spatial_dims),
+            method=self.method,
+            spatial_dims=spatial_dims,
+            backend=self.compute_backend,
+        )
         return convert_to_dst_type(skeleton, img)[0]
 
 
@@ -112,6 +145,7 @@ class TubedSkeletonize(Transform):
             ``Orientationd`` or rotations made of it.
         per_class: skeletonize each class of a label map on its own.
         ignore_index: an id that is background here; give the loss the same.
+        kind: ``"curve"``, or in 3-D for sheets ``"surface"``, see `monai_topoloss.topology.skeletonize`.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the label.
 
@@ -131,24 +165,24 @@ class TubedSkeletonize(Transform):
         self,
         radius: float = RADIUS,
         spacing: float | Sequence[float] | None = None,
-        units: str = "voxels",
+        units: str = UNITS[0],
         per_class: bool = False,
         ignore_index: int | None = None,
+        kind: str = KINDS[0],
         method: str | None = None,
         backend: str = "auto",
     ) -> None:
-        check_option("units", units, UNITS)
-        if spacing is not None and units != "voxels":
-            raise ValueError(f"Expected `spacing` or `units={units!r}`, which takes that of each label, got both.")
-        check_radius(radius, spacing if units == "voxels" else 1)
+        _check_units(units, spacing)
+        check_radius(radius, spacing if units == UNITS[0] else 1)
         check_ignore_index(ignore_index)
-        check_method(method)
+        check_method(method, kind=kind)
         check_option("backend", backend, BACKENDS)
         self.radius = radius
         self.spacing = spacing
         self.units = units
         self.per_class = per_class
         self.ignore_index = ignore_index
+        self.kind = kind
         self.method = method
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
 
@@ -163,13 +197,21 @@ class TubedSkeletonize(Transform):
         return tubed_skeleton(
             img,
             radius=self.radius,
-            spacing=self.spacing if self.units == "voxels" else _spacing_of(img, spatial_dims),
+            spacing=self.spacing if self.units == UNITS[0] else _spacing_of(img, spatial_dims),
             per_class=self.per_class,
             ignore_index=self.ignore_index,
+            kind=self.kind,
             method=self.method,
             spatial_dims=spatial_dims,
             backend=self.compute_backend,
         )
+
+
+def _check_units(units: str, spacing: float | Sequence[float] | None) -> None:
+    """Check that lengths have one unit."""
+    check_option("units", units, UNITS)
+    if spacing is not None and units != UNITS[0]:
+        raise ValueError(f"Expected `spacing` or `units={units!r}`, which takes that of each label, got both.")
 
 
 def _spacing_of(img: NdarrayOrTensor, spatial_dims: int) -> list[float]:

@@ -9,6 +9,7 @@ from monai.config import NdarrayOrTensor
 from monai.config.type_definitions import KeysCollection
 
 from monai_topoloss._checks.keys import check_two_prefixes
+from monai_topoloss._checks.options import KINDS, UNITS
 from monai_topoloss.topology.skeleton import RADIUS
 from monai_topoloss.topology.soft_skeleton import ITERATIONS
 from monai_topoloss.transforms._derived import Derived, DerivedOne
@@ -45,6 +46,11 @@ class Skeletonized(DerivedOne):
         keys: keys of the masks.
         prefix: goes in front of a key to name the skeleton: ``label`` gives ``skeleton_label``. An empty one
             overwrites.
+        kind: see `Skeletonize`.
+        prune: see `Skeletonize`.
+        prune_factor: see `Skeletonize`.
+        spacing: see `Skeletonize`.
+        units: see `Skeletonize`.
         method: see `Skeletonize`.
         backend: see `Skeletonize`.
         allow_missing_keys: do not raise if a key is missing.
@@ -65,12 +71,25 @@ class Skeletonized(DerivedOne):
         self,
         keys: KeysCollection,
         prefix: str = SKELETON_PREFIX,
+        kind: str = KINDS[0],
+        prune: float | None = None,
+        prune_factor: float | None = None,
+        spacing: float | Sequence[float] | None = None,
+        units: str = UNITS[0],
         method: str | None = None,
         backend: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, prefix, allow_missing_keys)
-        self.transform = Skeletonize(method=method, backend=backend)
+        self.transform = Skeletonize(
+            kind=kind,
+            prune=prune,
+            prune_factor=prune_factor,
+            spacing=spacing,
+            units=units,
+            method=method,
+            backend=backend,
+        )
 
 
 class TubedSkeletonized(DerivedOne):
@@ -85,6 +104,7 @@ class TubedSkeletonized(DerivedOne):
         units: see `TubedSkeletonize`.
         per_class: see `TubedSkeletonize`.
         ignore_index: see `TubedSkeletonize`.
+        kind: see `TubedSkeletonize`.
         method: see `TubedSkeletonize`.
         backend: see `TubedSkeletonize`.
         allow_missing_keys: do not raise if a key is missing.
@@ -108,9 +128,10 @@ class TubedSkeletonized(DerivedOne):
         prefix: str = SKELETON_PREFIX,
         radius: float = RADIUS,
         spacing: float | Sequence[float] | None = None,
-        units: str = "voxels",
+        units: str = UNITS[0],
         per_class: bool = False,
         ignore_index: int | None = None,
+        kind: str = KINDS[0],
         method: str | None = None,
         backend: str = "auto",
         allow_missing_keys: bool = False,
@@ -122,6 +143,7 @@ class TubedSkeletonized(DerivedOne):
             units=units,
             per_class=per_class,
             ignore_index=ignore_index,
+            kind=kind,
             method=method,
             backend=backend,
         )

@@ -11,7 +11,7 @@ from tests.chunked.volumes import assert_same, cut, spiral
 
 pytestmark = pytest.mark.usefixtures("synchronous")
 
-METHODS = [("zhang", 2), ("lee", 2), ("lee", 3)]
+METHODS = [("zhang", 2), ("lee", 2), ("lee", 3), ("lee_surface", 3)]
 
 
 def make_mask(rng, ndim, longest):
@@ -39,8 +39,9 @@ def test_as_in_memory(small_blocks, seed, method, ndim):
     mask = make_mask(rng, ndim, 130 if ndim == 3 else 300)
     small_blocks(method, ndim, 2 if method == "zhang" else int(rng.integers(1, 3)), max(8, max(mask.shape) // 3))
     parts = cut(rng, mask.astype(np.uint8) if seed % 2 else mask)
-    expected = topology.skeletonize(mask, method=method, spatial_dims=ndim)
-    assert_same(chunked.skeletonize(parts, method=method), expected, parts.chunks)
+    how = {"kind": "surface"} if method == "lee_surface" else {"method": method}
+    expected = topology.skeletonize(mask, spatial_dims=ndim, **how)
+    assert_same(chunked.skeletonize(parts, **how), expected, parts.chunks)
 
 
 def test_a_solid_ball_that_takes_many_rounds(small_blocks):
@@ -95,6 +96,8 @@ def test_nothing_is_left_of_nothing():
 
 def test_errors():
     mask = da.zeros((4, 4, 4), chunks=2)
+    with pytest.raises(ValueError, match="Expected a volume for kind='surface', got an image"):
+        chunked.skeletonize(mask[0], kind="surface")
     with pytest.raises(ValueError, match="'lee_skimage' takes the whole at once"):
         chunked.skeletonize(mask, method="lee_skimage")
     with pytest.raises(ValueError, match="`method` to be one of"):

@@ -16,7 +16,7 @@ BROAD_USE = """
     import torch
     from numba.core.dispatcher import Dispatcher
     import monai_topoloss as topo
-    from monai_topoloss import losses, metrics, transforms
+    from monai_topoloss import datasets, losses, metrics, transforms
 
     rng = np.random.default_rng(0)
 
@@ -66,6 +66,18 @@ BROAD_USE = """
             topo.label_affinities(joined, edges)
             topo.critical_affinities(topo.affinities(other, edges), image, edges)
 
+        for image in images(shape):
+            if image.min() == 0 < image.max() < 1000:
+                topo.skeletonize(image, prune=2, prune_factor=1.5)
+                topo.skeleton_graph(image, spacing=0.5)
+                trees = topo.skeleton_trees(image)
+                datasets.rasterize_swc(trees, shape)
+                for node in trees:
+                    trees.nodes[node]["object"] += 2**16
+                datasets.rasterize_swc(trees, shape)
+        if ndim == 3:
+            topo.tubed_skeleton(image, kind="surface")
+
     for shape in ((20, 66), (7, 8, 66)):
         logits = torch.from_numpy(rng.normal(size=(2, 3, *shape))).float()
         label = torch.from_numpy(rng.integers(0, 3, (2, 1, *shape)))
@@ -79,6 +91,7 @@ BROAD_USE = """
         pair = torch.cat(one_hot, 1), torch.cat([(label == k).float() for k in range(3)], 1)
         metrics.compute_betti_error(*pair)
         metrics.compute_centerline_dice(*pair)
+        metrics.compute_centerline_dice(*pair, spacing=0.5)
         metrics.compute_critical_error(*pair)
         metrics.compute_variation_of_information(*pair)
         metrics.compute_adapted_rand_error(*pair)

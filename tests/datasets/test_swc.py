@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import networkx as nx
 import numpy as np
 import pytest
 
-from monai_topoloss.datasets import read_swc
+from monai_topoloss.datasets import read_swc, write_swc
 from monai_topoloss.topology import score_skeletons
 
 LINE = "# OFFSET 10 20 30\n1 2 0 0 0 1.5 -1\n\n2 2 3 4 0 0.5 1\n7 3 3 4 12 1 2 # more words\n"
@@ -79,3 +81,198 @@ def test_missing_files(tmp_path):
             read_swc(none)
     with pytest.raises(ValueError, match="Expected `order` to be one of 'zyx', 'xyz'"):
         read_swc(tmp_path, order="yxz")
+
+
+def random_trees(seed, n_objects=3, n_nodes=40):
+    """Trees whose parents come first, a few to an object, and numbers with all digits."""
+    rng = np.random.default_rng(seed)
+    graph, number = nx.Graph(), 0
+    for owner in range(1, n_objects + 1):
+        first = number
+        for k in range(n_nodes):
+            place = tuple((rng.normal(size=3) * 10.0 ** rng.integers(-9, 9)).tolist())
+            graph.add_node(number, position=place, object=owner, radius=float(rng.random()), type=int(rng.integers(8)))
+            if k and rng.random() < 0.95:
+                graph.add_edge(int(rng.integers(first, number)), number)
+            number += 1
+    return graph
+
+
+def same(one, other):
+    """Say whether nodes and edges of graphs are the same, but for lengths."""
+    edges = ({frozenset(edge) for edge in graph.edges} for graph in (one, other))
+    return dict(one.nodes(data=True)) == dict(other.nodes(data=True)) and next(edges) == next(edges)
+
+
+@pytest.mark.parametrize("order", ["zyx", "xyz"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_written_is_read(tmp_path, seed, order):
+    graph = random_trees(seed)
+    write_swc(graph, tmp_path / "new" / "folder", order=order)
+    assert same(read_swc(tmp_path / "new" / "folder", order=order), graph)
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == ["1.swc", "2.swc", "3.swc"]
+    write_swc(graph, str(tmp_path / "all.SWC"), order=order)
+    nx.set_node_attributes(graph, 1, "object")
+    assert same(read_swc(tmp_path / "all.SWC", order=order), graph)
+
+
+def test_what_is_read_is_written(tmp_path):
+    (tmp_path / "a.swc").write_text(LINE)
+    graph = read_swc(tmp_path)
+    write_swc(graph, tmp_path / "b.swc")
+    assert nx.utils.graphs_equal(read_swc(tmp_path / "b.swc"), graph)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parents_come_first(tmp_path, seed):
+    """Whatever the order and the names of nodes."""
+    rng = np.random.default_rng(seed)
+    trees = random_trees(seed, n_objects=1)
+    graph = nx.Graph()
+    graph.add_nodes_from((str(k), trees.nodes[k]) for k in rng.permutation(len(trees)).tolist())
+    graph.add_edges_from((str(a), str(b)) for a, b in trees.edges)
+    write_swc(graph, tmp_path / "a.swc")
+    rows = [line.split() for line in (tmp_path / "a.swc").read_text().splitlines()[1:]]
+    assert all(int(row[-1]) < int(row[0]) for row in rows)
+    assert sum(row[-1] == "-1" for row in rows) == nx.number_connected_components(graph)
+    place = nx.get_node_attributes(trees, "position")
+    found = read_swc(tmp_path / "a.swc")
+    there = nx.get_node_attributes(found, "position")
+    pairs = {frozenset((there[a], there[b])) for a, b in found.edges}
+    assert pairs == {frozenset((place[a], place[b])) for a, b in trees.edges}
+    # The first node of each component is its root, and of nodes whose parents are there the first one comes.
+    firsts = {next(node for node in graph if node in part) for part in nx.connected_components(graph)}
+    names = {position: name for name, position in nx.get_node_attributes(graph, "position").items()}
+    sequence = [names[there[k]] for k in found]
+    assert {sequence[int(row[0]) - 1] for row in rows if row[-1] == "-1"} == firsts
+    numbers = {name: k for k, name in enumerate(graph)}
+    done = set()
+    for name in sequence:
+        ready = {each for each in graph if each not in done and (each in firsts or done & set(graph[each]))}
+        assert name == min(ready, key=numbers.get)
+        done.add(name)
+
+
+def test_plain_graphs_in_2d(tmp_path):
+    """Positions are enough, of any kind of number; others get defaults."""
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, {0: np.array([1, 2]), 1: (np.float32(0.1), 5)}, "position")
+    write_swc(graph, tmp_path)
+    assert (tmp_path / "1.swc").read_bytes() == (
+        b"# number type x y z radius parent\n1 0 2.0 1.0 0.0 0.0 -1\n2 0 5.0 0.10000000149011612 0.0 0.0 1\n"
+    )
+    write_swc(graph, tmp_path, order="xyz")
+    assert read_swc(tmp_path, order="xyz").nodes[0] == {"position": (1, 2, 0), "object": 1, "radius": 0, "type": 0}
+
+
+def test_names_sort_by_number(tmp_path):
+    graph = nx.empty_graph(3)
+    nx.set_node_attributes(graph, {0: np.uint16(10), 1: 9, 2: 100}, "object")
+    nx.set_node_attributes(graph, {k: (k, k, k) for k in graph}, "position")
+    write_swc(graph, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["009.swc", "010.swc", "100.swc"]
+    found = read_swc(tmp_path)
+    assert [(found.nodes[k]["object"], found.nodes[k]["position"][0]) for k in found] == [(1, 1), (2, 0), (3, 2)]
+
+
+def test_nothing_to_write(tmp_path):
+    write_swc(nx.Graph(), tmp_path / "none.swc")
+    assert len(read_swc(tmp_path / "none.swc")) == 0
+    write_swc(nx.Graph(), tmp_path / "none")
+    assert list((tmp_path / "none").iterdir()) == []
+
+
+def test_long_trees_need_no_stack(tmp_path):
+    graph = nx.path_graph(20_000)
+    nx.set_node_attributes(graph, (0, 0), "position")
+    write_swc(graph, tmp_path / "a.swc")
+    assert read_swc(tmp_path / "a.swc").number_of_edges() == 19_999
+
+
+def test_files_of_other_objects_are_not_mixed_with(tmp_path):
+    write_swc(random_trees(0), tmp_path)
+    write_swc(random_trees(1), tmp_path)
+    assert same(read_swc(tmp_path), random_trees(1))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileExistsError, match=r"Expected no SWC files of other objects in .*, got 2\.swc"):
+        write_swc(random_trees(0, n_objects=1), tmp_path)
+    assert same(read_swc(tmp_path), random_trees(1))
+
+
+def test_files_are_whole_or_not_there(tmp_path, monkeypatch):
+    write_swc(random_trees(0), tmp_path)
+    opened, open_file = [], Path.open
+
+    def fail(self, *arguments, **options):
+        opened.append(self)
+        if len(opened) == 3:
+            raise OSError("disk full")
+        return open_file(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_swc(random_trees(1), tmp_path)
+    monkeypatch.undo()
+    assert same(read_swc(tmp_path), random_trees(0))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_links_stay(tmp_path):
+    (tmp_path / "link.swc").symlink_to(tmp_path / "a.swc")
+    write_swc(random_trees(0), tmp_path / "link.swc")
+    assert (tmp_path / "link.swc").is_symlink()
+    assert len(read_swc(tmp_path / "a.swc")) == 120
+
+
+def line(**attributes):
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, (0, 0, 0), "position")
+    for name, value in attributes.items():
+        graph.nodes[1][name] = value
+    return graph
+
+
+def ring():
+    graph = line()
+    graph.add_edge(0, 2)
+    return graph
+
+
+def loop():
+    graph = line()
+    graph.add_edge(1, 1)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("graph", "error", "message"),
+    [
+        (ring(), ValueError, "Expected `graph` without loops, got one at"),
+        (loop(), ValueError, "Expected `graph` without loops, got one at 1"),
+        (nx.MultiGraph(line()), TypeError, r"Expected `graph` to be a networkx\.Graph, .* got MultiGraph"),
+        (nx.DiGraph(line()), TypeError, "got DiGraph"),
+        ([1], TypeError, "got list"),
+        (line(object=2), ValueError, "Expected each edge of `graph` between nodes of one `object`"),
+        (line(object=0), ValueError, "Expected `object` to be at least 1, got 0"),
+        (line(object=1.0), TypeError, "Expected `object` to be an int, got float"),
+        (line(type=None), TypeError, "Expected `type` to be an int, got NoneType"),
+        (line(radius=-1), ValueError, "Expected each `radius` in `graph` to be finite and at least 0, got -1.0"),
+        (line(radius=np.nan), ValueError, "at least 0, got nan"),
+        (line(radius=np.inf), ValueError, "at least 0, got inf"),
+        (line(radius=None), ValueError, "Expected each node of `graph` to have a `radius`, got none for 1"),
+        (line(radius="thin"), TypeError, "Expected each `radius` in `graph` to be a number"),
+        (line(position=(0, 0)), TypeError, "Expected the nodes of `graph` to have a `position`, each of as many"),
+        (line(position=None), TypeError, "Expected the nodes of `graph` to have a `position`, each of as many"),
+        (line(position=(0, 0, np.inf)), ValueError, "Expected each `position` in `graph` to have 2 or 3 finite"),
+        (nx.path_graph(3), ValueError, "Expected each `position` in `graph` to have 2 or 3 finite"),
+    ],
+)
+def test_graphs_that_cannot_be_written(tmp_path, graph, error, message):
+    with pytest.raises(error, match=message):
+        write_swc(graph, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_unknown_order_of_axes(tmp_path):
+    with pytest.raises(ValueError, match="Expected `order` to be one of 'zyx', 'xyz'"):
+        write_swc(line(), tmp_path, order="yxz")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from monai_topoloss.metrics import SkeletonScoreMetric, compute_skeleton_score
-from monai_topoloss.topology import SkeletonScores, score_skeletons, skeleton_graph
+from monai_topoloss.topology import SkeletonScores, score_skeletons, skeleton_trees
 from tests.topology.test_skeleton_scores import two_neurites
 
 
@@ -18,7 +18,7 @@ def test_batches(score, device):
     assert values.shape == (2, 1)
     assert values.dtype == torch.float32
     assert values.device.type == device.type
-    expected = getattr(score_skeletons(found[0, 0], skeleton_graph(truth[0, 0]))[0], score)
+    expected = getattr(score_skeletons(found[0, 0], skeleton_trees(truth[0, 0]))[0], score)
     torch.testing.assert_close(values.cpu()[0, 0], torch.tensor(expected, dtype=torch.float32))
     assert values[1].isnan()
     metric = SkeletonScoreMetric(score=score, spacing=1.0)

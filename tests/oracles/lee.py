@@ -48,21 +48,31 @@ def is_deletable(neighbourhood: np.ndarray) -> bool:
     )
 
 
-def thin(mask: np.ndarray) -> np.ndarray:
+def is_in_surface(neighbourhood: np.ndarray) -> bool:
+    """Whether the centre of 3 x 3 x 3 voxels lies in a surface: no octant is solid."""
+    for corner in itertools.product((0, 1), repeat=3):
+        points = np.argwhere(neighbourhood[tuple(slice(c, c + 2) for c in corner)])
+        if len(points) > 4 or (len(points) == 4 and np.linalg.matrix_rank(points[1:] - points[0]) > 2):
+            return False
+    return True
+
+
+def thin(mask: np.ndarray, *, surface: bool = False) -> np.ndarray:
     """Thin a volume, or an image as a plane without the directions across it."""
     if mask.ndim == 2:
-        return _thin(mask[None], DIRECTIONS[:4])[0]
-    return _thin(mask, DIRECTIONS)
+        return _thin(mask[None], DIRECTIONS[:4], surface=surface)[0]
+    return _thin(mask, DIRECTIONS, surface=surface)
 
 
-def _thin(mask: np.ndarray, directions: list[tuple[int, int, int]]) -> np.ndarray:
+def _thin(mask: np.ndarray, directions: list[tuple[int, int, int]], *, surface: bool) -> np.ndarray:
     volume = np.pad(mask.astype(bool), 1)
     if not volume.any():
         return mask.astype(bool)
     corner = np.argwhere(volume).min(axis=0)
 
     def deletable(points: np.ndarray) -> np.ndarray:
-        return np.array([is_deletable(volume[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2]) for z, y, x in points], bool)
+        around = [volume[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2] for z, y, x in points]
+        return np.array([is_deletable(each) and not (surface and is_in_surface(each)) for each in around], bool)
 
     changed = True
     while changed:

@@ -129,7 +129,7 @@ ON_GPU = {
     "critical_affinities": (
         "target", 48, lambda: topology.critical_affinities(IMAGES, IMAGES[:, 0], EDGE, backend="cuda"),
     ),
-    "skeleton_graph": ("mask", 144, lambda: topology.skeleton_graph(IMAGES[0, 0], backend="cuda")),
+    "skeleton_trees": ("mask", 144, lambda: topology.skeleton_trees(IMAGES[0, 0], backend="cuda")),
     "variation_of_information": (
         "y_pred", 24, lambda: metrics.compute_variation_of_information(IMAGES, IMAGES, instances=True, backend="cuda"),
     ),
@@ -203,9 +203,9 @@ def test_skeletons_as_graphs(highest, works, set_highest):
     line[1, 1:8] = 1
     set_highest(highest)
     if works:
-        assert topology.skeleton_graph(line).number_of_nodes() == 7
+        assert topology.skeleton_trees(line).number_of_nodes() == 7
     else:
         with pytest.raises(
             ValueError, match="skeletons of `instances` with at most 6 nodes and edges, got 7 and 6: ta"
         ):
-            topology.skeleton_graph(line)
+            topology.skeleton_trees(line)

@@ -6,89 +6,143 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
+from monai_topoloss.backends.cpu.links import link, list_neighbours
 from monai_topoloss.datasets import synthetic_vessels
-from monai_topoloss.topology import label_components, skeleton_graph, skeletonize
-from tests.oracles import neuron_scores as oracle
+from monai_topoloss.topology import betti_numbers, skeleton_graph, skeletonize
+from tests.images import KINDS, random_mask
 
 
-def test_a_line_has_its_length():
+def branches_of(graph):
+    return [data for *_, data in graph.edges(data=True)]
+
+
+def test_a_line_is_a_branch():
     line = np.zeros((5, 20), np.uint8)
     line[2, 3:15] = 7
     graph = skeleton_graph(line, spacing=(3, 0.5))
-    assert graph.number_of_nodes() == 12
-    assert graph.size(weight="length") == pytest.approx(11 * 0.5)
-    assert graph.nodes[0] == {"position": (6.0, 1.5), "object": 7}
-    assert sorted(dict(graph.degree()).values()) == [1, 1] + [2] * 10
+    assert dict(graph.nodes(data=True)) == {
+        0: {"position": (6.0, 1.5), "object": 7, "kind": "end", "radius": 0.5},
+        1: {"position": (6.0, 7.0), "object": 7, "kind": "end", "radius": 0.5},
+    }
+    (branch,) = branches_of(graph)
+    path = branch.pop("path")
+    np.testing.assert_allclose(path, [(6.0, k * 0.5) for k in range(3, 15)])
+    assert branch == {"object": 7, "length": 5.5, "tortuosity": 1.0, "mean_radius": 2.0, "min_radius": 1.0}
 
 
-@pytest.mark.parametrize("spacing", [None, 2.0, (0.5, 1.0, 3.0)])
-@pytest.mark.parametrize("seed", range(3))
-def test_graphs_of_vessels_are_trees_of_least_length(spacing, seed):
-    _, label = synthetic_vessels((40, 42, 44), num_trees=3, seed=seed)
-    ids = label_components(label[0] != 0).labels
-    graph = skeleton_graph(ids, spacing=spacing)
-    sizes = np.broadcast_to(1.0 if spacing is None else spacing, 3)
-    assert nx.is_forest(graph)
-    assert nx.number_connected_components(graph) == ids.max()
-    voxels = np.array([graph.nodes[node]["position"] for node in graph]) / sizes
-    expected = np.zeros(ids.shape, bool)
-    for value in range(1, ids.max() + 1):
-        expected |= skeletonize(ids == value)
-    np.testing.assert_allclose(np.sort(voxels.view("f8,f8,f8"), axis=0).view(float), np.argwhere(expected))
-    for value, whole in oracle.skeleton_pieces(np.where(expected, ids, 0)).items():
-        for a, b, data in whole.edges(data=True):
-            data["length"] = math.dist(a * sizes, b * sizes)
-        tree = nx.minimum_spanning_tree(whole, weight="length")
-        own = graph.subgraph(node for node in graph if graph.nodes[node]["object"] == value)
-        assert own.size(weight="length") == pytest.approx(tree.size(weight="length"))
+def test_radii_are_those_of_a_distance_transform():
+    _, label = synthetic_vessels((60, 60, 60), num_trees=2, seed=1)
+    mask = label[0] != 0
+    sizes = (0.5, 1.0, 0.8)
+    distance = distance_transform_edt(mask, sampling=sizes)
+    graph = skeleton_graph(mask, spacing=sizes)
+    for _, data in graph.nodes(data=True):
+        if data["kind"] == "end":
+            place = tuple(np.round(np.array(data["position"]) / sizes).astype(int))
+            assert data["radius"] == pytest.approx(distance[place])
+    for branch in branches_of(graph):
+        voxels = np.round(branch["path"] / sizes)
+        exact = np.abs(voxels * sizes - branch["path"]).max(axis=1) < 1e-9  # no middle of a junction
+        radii = distance[tuple(voxels[exact].astype(int).T)]
+        assert branch["min_radius"] == pytest.approx(radii[1:-1].min() if len(radii) > 2 else radii.min(), rel=0.5)
+        assert branch["min_radius"] <= branch["mean_radius"]
 
 
-def test_instances_that_touch_have_skeletons_apart():
-    ids = np.zeros((9, 30), np.int64)
-    ids[:4, 1:29], ids[4:8, 1:29] = 2**40, 3
+def test_a_tube_has_its_radius_length_and_tortuosity():
+    """Half a turn of a torus: pi R long, 2 R apart."""
+    z, y, x = np.indices((21, 90, 90)) - np.array([10, 5, 45]).reshape(3, 1, 1, 1)
+    torus = (np.hypot(np.hypot(y, x) - 30, z) <= 6) & (y >= 0)
+    graph = skeleton_graph(torus, prune_factor=1.5)
+    (branch,) = branches_of(graph)
+    assert branch["mean_radius"] == pytest.approx(6, abs=0.5)
+    assert branch["length"] == pytest.approx(math.pi * 30, rel=0.1)  # steps of a grid are longer than an arc
+    assert branch["tortuosity"] == pytest.approx(math.pi / 2, rel=0.12)
+
+
+def test_kinds_of_nodes():
+    image = np.zeros((20, 40), bool)
+    image[3, 3] = True  # a point
+    image[10, 2:12], image[5:16, 7] = True, True  # a cross
+    image[4:9, 20:25] = True  # a ring
+    image[5:8, 21:24] = False
+    image[15, 25:30] = True  # a line
+    graph = skeleton_graph(image)
+    kinds = [kind for _, kind in graph.nodes(data="kind")]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"point": 1, "junction": 1, "end": 6, "ring": 1}
+    assert sorted(round(branch["length"], 3) for branch in branches_of(graph)) == [
+        4, 4, 5, 5, 5, round(8 + 4 * math.sqrt(2), 3)
+    ]  # fmt: skip
+    assert [branch["tortuosity"] for branch in branches_of(graph)].count(math.inf) == 1
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_components_and_loops_are_those_of_the_mask(kind, ndim):
+    for seed in range(8):
+        mask = random_mask(kind, ndim, seed, size=18)
+        graph = skeleton_graph(mask, method="lee")
+        components, loops, *cavities = map(int, betti_numbers(mask, spatial_dims=ndim))
+        assert nx.number_connected_components(graph) == components
+        if not any(cavities):
+            found = graph.number_of_edges() - graph.number_of_nodes() + components
+            assert found == loops or (found < loops and kind in ("noise", "plane"))  # some are within a junction
+
+
+def test_all_voxels_are_in_branches_or_nodes():
+    for seed in range(6):
+        mask = random_mask("tubes", 3, seed, size=24)
+        links = link(skeletonize(mask))
+        graph = skeleton_graph(mask)
+        found = {tuple(place) for branch in branches_of(graph) for place in branch["path"].tolist()}
+        found |= {position for _, position in graph.nodes(data="position")}
+        counts = np.diff(list_neighbours(links).starts)
+        assert {tuple(place) for place in links.places()[counts < 3].astype(float).tolist()} <= found
+
+
+def test_lengths_add_up_along_paths():
+    _, label = synthetic_vessels((50, 50, 50), num_trees=3, seed=2)
+    sizes = (1.5, 0.5, 1.0)
+    graph = skeleton_graph(label[0] != 0, spacing=sizes)
+    for one, other, branch in graph.edges(data=True):
+        steps = np.linalg.norm(np.diff(branch["path"], axis=0), axis=1)
+        assert branch["length"] == pytest.approx(steps.sum())
+        ends = {graph.nodes[one]["position"], graph.nodes[other]["position"]}
+        assert {tuple(branch["path"][0]), tuple(branch["path"][-1])} == ends
+        if one != other:
+            assert branch["tortuosity"] >= 1 - 1e-9
+
+
+def test_instances_that_touch_have_graphs_apart(device):
+    ids = torch.zeros((10, 30), dtype=torch.int64, device=device)
+    ids[1:5, 1:29], ids[5:9, 1:29] = 2**40, 3
     graph = skeleton_graph(ids)
     assert nx.number_connected_components(graph) == 2
     assert {data["object"] for _, data in graph.nodes(data=True)} == {3, 2**40}
-    lines = np.array([[1] * 9, [2] * 9])  # whose nodes are neighbours
-    assert nx.number_connected_components(skeleton_graph(lines)) == 2
+    assert all(data["radius"] < 3 for _, data in graph.nodes(data=True))  # another instance is background
 
 
-def test_a_ring_is_open_at_one_place():
-    y, x = np.mgrid[:31, :31] - 15
-    ring = np.abs(np.hypot(y, x) - 10) < 1.5
-    graph = skeleton_graph(ring)
-    assert nx.is_tree(graph)
-    assert graph.size(weight="length") == pytest.approx(2 * np.pi * 10, rel=0.1)
-
-
-@pytest.mark.parametrize("image", [np.zeros((4, 5), bool), np.zeros((0, 5), bool), torch.zeros(3, 4, 5)])
-def test_nothing_has_no_nodes(image):
-    assert skeleton_graph(image).number_of_nodes() == 0
-
-
-def test_all_is_one_object_and_single_voxels_are_nodes(device):
-    graph = skeleton_graph(torch.full((3, 3), 4, device=device))
-    assert {data["object"] for _, data in graph.nodes(data=True)} == {4}
-    single = torch.zeros(3, 3, dtype=torch.uint8, device=device)
-    single[1, 1] = 2
-    graph = skeleton_graph(single)
-    assert list(graph.nodes(data="object")) == [(0, 2)]
-    assert not graph.edges
+@pytest.mark.parametrize("shape", [(0, 4), (4, 5), (3, 4, 5)])
+def test_nothing_to_see(shape):
+    graph = skeleton_graph(np.zeros(shape, bool))
+    assert (graph.number_of_nodes(), graph.number_of_edges()) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("image", "options", "error", "message"),
+    ("arguments", "error", "message"),
     [
-        ([1], {}, TypeError, "Expected `instances` to be a torch.Tensor or a numpy.ndarray"),
-        (np.zeros(3), {}, ValueError, "Expected `instances` to have 2 or 3 axes"),
-        (np.zeros((2, 2)) - 1, {}, ValueError, "Expected `instances` to hold no negative class ids"),
-        (np.zeros((2, 2)), {"spacing": (1, 1, 1)}, ValueError, "Expected `spacing` to be a positive number or 2"),
-        (np.zeros((2, 2)), {"spacing": 0}, ValueError, "Expected `spacing` to be a positive number or 2"),
-        (np.zeros((2, 2)), {"spacing": "1"}, TypeError, "Expected `spacing` to be a number"),
-        (np.zeros((2, 2)), {"method": "thin"}, ValueError, "Expected `method` to be one of"),
+        ((None,), TypeError, "`instances` to be a torch.Tensor"),
+        ((np.zeros(4),), ValueError, "`instances`"),
+        ((-np.ones((4, 4), int),), ValueError, "negative"),
+        ((np.zeros((4, 4)), {"spacing": 0}), ValueError, "`spacing` to be a positive number"),
+        ((np.zeros((4, 4)), {"prune": -1}), ValueError, "`prune` to be at least 0"),
+        ((np.zeros((4, 4)), {"prune_factor": "1"}), TypeError, "`prune_factor` to be a number"),
+        ((np.zeros((4, 4)), {"method": "thin"}), ValueError, "`method`"),
+        ((np.zeros((4, 4)), {"backend": "gpu"}), ValueError, "`backend`"),
     ],
 )
-def test_bad_arguments(image, options, error, message):
+def test_errors(arguments, error, message):
+    image, *options = arguments
     with pytest.raises(error, match=message):
-        skeleton_graph(image, **options)
+        skeleton_graph(image, **(options[0] if options else {}))

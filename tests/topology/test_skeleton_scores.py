@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from monai_topoloss.topology import SkeletonScores, score_skeletons, skeleton_graph
+from monai_topoloss.topology import SkeletonScores, score_skeletons, skeleton_trees
 from tests.oracles import neuron_scores as oracle
 
 
@@ -18,12 +18,12 @@ def two_neurites():
 
 
 def scores(segmentation, truth, **options):
-    return score_skeletons(segmentation, skeleton_graph(truth), **options)[0]
+    return score_skeletons(segmentation, skeleton_trees(truth), **options)[0]
 
 
 def test_a_perfect_segmentation():
     truth = two_neurites()
-    total, each = score_skeletons(truth + 5 * (truth > 0), skeleton_graph(truth, spacing=2), spacing=2)
+    total, each = score_skeletons(truth + 5 * (truth > 0), skeleton_trees(truth, spacing=2), spacing=2)
     assert total == SkeletonScores(1, 0, 0, 0, 20, 1, 0, 0, math.inf, math.inf, 40)
     assert each == {1: total._replace(length=20), 2: total._replace(length=20)}
 
@@ -32,7 +32,7 @@ def test_a_cut_is_a_split():
     truth = two_neurites()
     halves = truth.copy()
     halves[1, 7:12] = 9
-    total, each = score_skeletons(halves, skeleton_graph(truth))
+    total, each = score_skeletons(halves, skeleton_trees(truth))
     assert each[2].normalized_erl == 1
     assert each[1] == SkeletonScores(0.9, 0.1, 0, 0, 4.1, 0.41, 1, 0, 10, math.inf, 10)
     assert total == SkeletonScores(0.95, 0.05, 0, 0, 7.05, 0.705, 1, 0, 20, math.inf, 20)
@@ -58,7 +58,7 @@ def test_what_is_not_found_is_omitted():
     truth = two_neurites()
     gap = truth.copy()
     gap[1, 6] = 0
-    each = score_skeletons(gap, skeleton_graph(truth))[1]
+    each = score_skeletons(gap, skeleton_trees(truth))[1]
     assert each[1] == SkeletonScores(0.8, 0, 0.2, 0, 3.2, 0.32, 1, 0, 10, math.inf, 10)
     nothing = scores(np.zeros_like(truth), truth)
     assert nothing == SkeletonScores(0, 0, 1, 0, 0, 0, 0, 0, math.inf, math.inf, 20)
@@ -67,7 +67,7 @@ def test_what_is_not_found_is_omitted():
 def test_a_segment_of_two_is_merged():
     truth = two_neurites()
     both = (truth > 0) * 3
-    total, each = score_skeletons(both, skeleton_graph(truth))
+    total, each = score_skeletons(both, skeleton_trees(truth))
     assert total == SkeletonScores(0, 0, 0, 1, 0, 0, 0, 2, math.inf, 10, 20)
     assert each[1].n_merges == each[2].n_merges == 1
     some = truth.copy()
@@ -75,7 +75,7 @@ def test_a_segment_of_two_is_merged():
     few = scores(some, truth, min_nodes=6)
     assert few.merged == 4 / 20  # of the second, in the segment of the first
     assert few.n_merges == 0  # of fewer nodes than count
-    many, each = score_skeletons(some, skeleton_graph(truth), min_nodes=5)
+    many, each = score_skeletons(some, skeleton_trees(truth), min_nodes=5)
     assert each[1].merged == 1
     assert each[2] == SkeletonScores(0.5, 0.1, 0, 0.4, 2.5, 0.25, 1, 1, 10, 10, 10)
     assert many.n_merges == 2
@@ -116,7 +116,7 @@ def test_scores_are_those_of_the_definition(ndim, seed):
     truth = truth[tuple(slice(n) for n in shape)]
     segmentation = np.where(rng.random(shape) < 0.1, rng.integers(0, 4, shape), (truth + truth // 3) * (truth != 2))
     spacing = (0.5, 1.5, 2.0)[:ndim]
-    graph = skeleton_graph(truth, spacing=spacing)
+    graph = skeleton_trees(truth, spacing=spacing)
     for min_nodes in (1, 3, 10):
         total, each = score_skeletons(segmentation, graph, spacing=spacing, min_nodes=min_nodes)
         expected, of_each = oracle.score(segmentation, graph, spacing, min_nodes)
@@ -160,7 +160,7 @@ def test_graphs_of_any_kind(kind):
         (lambda: score_skeletons(np.zeros((3, 3)), pair(length=-1)), ValueError, "Expected each `length`"),
         (lambda: score_skeletons(np.zeros((3, 3)), pair(place=(0, np.inf))), ValueError, "Expected each `position`"),
         (
-            lambda: score_skeletons(np.zeros((3, 3, 3)), skeleton_graph(two_neurites())),
+            lambda: score_skeletons(np.zeros((3, 3, 3)), skeleton_trees(two_neurites())),
             ValueError,
             "Expected each `position` in `skeletons` to have 3 coordinates",
         ),

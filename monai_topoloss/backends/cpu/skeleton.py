@@ -48,7 +48,7 @@ def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
     """Return the skeleton of a mask of bool or integers as words of bits."""
     if method == "zhang":
         return thinning2d.thin(mask)
-    return thinning3d.thin(mask, as_scikit_image=method == "lee_skimage")
+    return thinning3d.thin(mask, method)
 
 
 def _dilate(words: NDArray[np.uint64], layout: Layout, ball: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -11,6 +11,9 @@ parities of z, y and x from the corner of the foreground's box, and deletes thos
 class touch, so that a class may be deleted all at once, on a GPU too, and deleting simple points one class after the
 other never changes the topology. Otherwise, scikit-image's way, candidates are taken in raster order, and deleted if
 their neighbours are still connected, which is not enough.
+
+Medial surfaces keep besides what lies in a surface by then, see `monai_topoloss.backends.cpu.surface_point`: a voxel is
+looked at in the same two places, so that here, too, what is deleted is simple.
 """
 
 from __future__ import annotations
@@ -31,10 +34,12 @@ from monai_topoloss.backends.cpu.bits import (
     unpack_bytes,
 )
 from monai_topoloss.backends.cpu.simple_point import deletable_table, is_deletable
+from monai_topoloss.backends.cpu.surface_point import is_in_surface, thin_octants
 
 REACH = 6 * 9  # voxels that a pass looks ahead: in each direction one for candidates, and one for each class
 _CHUNK = 512  # words of a class taken together
 _OWN_CORNER = np.zeros(0, np.int64)
+_NO_OCTANTS = np.zeros(0, np.uint8)  # of curves
 
 _U = np.uint64
 _0, _1, _2, _3, _4, _5, _6, _7, _9 = (_U(i) for i in (0, 1, 2, 3, 4, 5, 6, 7, 9))
@@ -157,6 +162,23 @@ def _keep_deletable(fore: Any, row: Any, plane: Any, table: Any, words: Any, vox
 
 
 @jit_loop
+def _drop_surface(fore: Any, row: Any, plane: Any, octants: Any, words: Any, voxels: Any, count: Any) -> Any:
+    """Drop of the listed voxels those that lie in a surface."""
+    for k in range(count):
+        i, rest, kept = words[k], voxels[k], _0
+        below, above = i - plane, i + plane
+        while rest:
+            bit = lowest_bit(rest)
+            rest &= rest - _1
+            stays = is_in_surface(
+                octants, fore[below - row], fore[below], fore[below + row], fore[i - row], fore[i], fore[i + row],
+                fore[above - row], fore[above], fore[above + row], bit - _1,
+            )  # fmt: skip
+            kept |= (stays ^ _1) << bit
+        voxels[k] = kept
+
+
+@jit_loop
 def _delete_class(
     fore: Any,
     changed: Any,
@@ -164,6 +186,7 @@ def _delete_class(
     row: Any,
     plane: Any,
     table: Any,
+    octants: Any,
     words: Any,
     voxels: Any,
     some_x: Any,
@@ -184,6 +207,8 @@ def _delete_class(
             count += int(chunk[count] != _0)
         if not first:
             _keep_deletable(fore, row, plane, table, chunk_words, chunk, count)
+            if len(octants):
+                _drop_surface(fore, row, plane, octants, chunk_words, chunk, count)
         for k in range(count):
             delete_and_note(fore, changed, occupied, chunk_words[k], chunk[k])
             deleted |= chunk[k]
@@ -264,6 +289,7 @@ def _thin(
     row: Any,
     plane: Any,
     table: Any,
+    octants: Any,
     by_parity: Any,
     words: Any,
     voxels: Any,
@@ -287,6 +313,8 @@ def _thin(
                 start, end = starts[group], ends[group]
                 if start < end:
                     _keep_deletable(fore, row, plane, table, words[start:], voxels[start:], end - start)
+                    if len(octants):
+                        _drop_surface(fore, row, plane, octants, words[start:], voxels[start:], end - start)
             deleted = False
             if by_parity:
                 for k in range(8):
@@ -294,8 +322,8 @@ def _thin(
                     start, end = starts[group], ends[group]
                     some_x = first_x if k & 1 == 0 else ~first_x
                     deleted |= _delete_class(
-                        fore, changed, occupied, row, plane, table, words[start:end], voxels[start:end], some_x,
-                        not deleted, chunk_words, chunk,
+                        fore, changed, occupied, row, plane, table, octants, words[start:end], voxels[start:end],
+                        some_x, not deleted, chunk_words, chunk,
                     )  # fmt: skip
             else:
                 start, end = starts[0], ends[0]
@@ -308,7 +336,9 @@ def _thin(
 
 
 @jit
-def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity: Any, corner: Any, passes: Any) -> Any:
+def _thin_packed(
+    fore: Any, layout: Any, table: Any, octants: Any, directions: Any, by_parity: Any, corner: Any, passes: Any
+) -> Any:
     """Thin the foreground, laid out as ``layout`` says; parities count from its own corner if none is given."""
     occupied, odd, counts, own_corner = _survey(fore, layout, by_parity)
     if len(corner) == 0:
@@ -325,26 +355,30 @@ def _thin_packed(fore: Any, layout: Any, table: Any, directions: Any, by_parity:
     changed, in_plane, around = np.zeros_like(occupied), np.empty_like(occupied), np.empty_like(occupied)
     first_x = ~_EVEN_X if corner[2] & 1 else _EVEN_X
     _thin(
-        fore, todo, occupied, odd, first, first_x, _U(layout.row), _U(layout.plane), table, by_parity, words, voxels,
-        starts, starts.copy(), chunk_words, chunk, changed, in_plane, around, passes,
+        fore, todo, occupied, odd, first, first_x, _U(layout.row), _U(layout.plane), table, octants, by_parity,
+        words, voxels, starts, starts.copy(), chunk_words, chunk, changed, in_plane, around, passes,
     )  # fmt: skip
 
 
-def thin(mask: NDArray[Any], *, as_scikit_image: bool) -> tuple[NDArray[np.uint64], Layout]:
+def thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
     """Return the skeleton of a 2-D or 3-D mask of bool or integers, where nonzero is foreground, as words of bits.
 
     Args:
         mask: the mask.
-        as_scikit_image: delete as scikit-image does, which may change the topology, instead of by parity classes.
+        method: ``"lee"``; ``"lee_surface"`` for medial surfaces; or ``"lee_skimage"``, which deletes as scikit-image
+            does instead of by parity classes, and may change the topology.
     """
+    as_scikit_image = method == "lee_skimage"
     # scikit-image treats a volume of one plane as an image: without the two directions across it.
     directions = 4 if mask.ndim == 2 or (as_scikit_image and mask.shape[0] == 1) else 6
     words, layout = pack(mask, 1)
-    _thin_packed(words, layout, deletable_table(), directions, not as_scikit_image, _OWN_CORNER, 0)
+    _thin_packed(words, layout, deletable_table(), _octants_of(method), directions, not as_scikit_image, _OWN_CORNER, 0)
     return words, layout
 
 
-def thin_bytes(rows: NDArray[np.uint8], corner: NDArray[np.int64], ndim: int, passes: int) -> NDArray[np.uint8]:
+def thin_bytes(
+    rows: NDArray[np.uint8], corner: NDArray[np.int64], ndim: int, passes: int, method: str
+) -> NDArray[np.uint8]:
     """Thin a part of a volume for some passes; what is further than `REACH` a pass from its rim is as in the whole.
 
     Args:
@@ -352,8 +386,13 @@ def thin_bytes(rows: NDArray[np.uint8], corner: NDArray[np.int64], ndim: int, pa
         corner: z, y and x, in this part, from which parities count: that of the box of the whole foreground.
         ndim: 2 for the one plane of an image, which has four directions, or 3.
         passes: how often each direction has its turn, at most.
+        method: ``"lee"`` or ``"lee_surface"``.
     """
     words, layout = pack_bytes(rows, 1)
     directions = 4 if ndim == 2 else 6
-    _thin_packed(words, layout, deletable_table(), directions, True, corner, passes)  # noqa: FBT003
+    _thin_packed(words, layout, deletable_table(), _octants_of(method), directions, True, corner, passes)  # noqa: FBT003
     return unpack_bytes(words, layout)
+
+
+def _octants_of(method: str) -> NDArray[np.uint8]:
+    return thin_octants() if method == "lee_surface" else _NO_OCTANTS

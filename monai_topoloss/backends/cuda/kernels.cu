@@ -66,21 +66,46 @@ __device__ bool is_deletable(unsigned code) {
     return reached == faces;
 }
 
-// Note which of the listed voxels of a padded volume are on the border in a direction and can be deleted.
+// Whether a voxel lies in a surface one voxel thick: of the eight octants around it, none has more than three voxels, or
+// four that do not lie in a plane.
+__device__ bool is_in_surface(unsigned code) {
+    code |= 1u << 13;
+    for (int corner = 0; corner < 8; ++corner) {
+        // of its first voxel: the octant of corner (z, y, x) begins there
+        const unsigned first = code >> (9 * (corner >> 2) + 3 * ((corner >> 1) & 1) + (corner & 1));
+        const unsigned low = (first & 3u) | ((first >> 3) & 3u) << 2, high = first >> 9;
+        const unsigned octant = low | (high & 3u) << 4 | ((high >> 3) & 3u) << 6;
+        unsigned count = 0;
+        for (int bit = 0; bit < 8; ++bit) count += (octant >> bit) & 1u;
+        const bool is_plane = octant == 15 || octant == 51 || octant == 60 || octant == 85 || octant == 90 ||
+                              octant == 102 || octant == 153 || octant == 165 || octant == 170 || octant == 195 ||
+                              octant == 204 || octant == 240;
+        if (count > 3 && !is_plane) return false;
+    }
+    return true;
+}
+
+__device__ bool goes(const u8* own, i64 row, i64 plane, i64 surface) {
+    const unsigned code = neighbours_of(own, row, plane);
+    return is_deletable(code) && !(surface && is_in_surface(code));
+}
+
+// Note which of the listed voxels of a padded volume are on the border in a direction and can be deleted; ``surface``:
+// but for those that lie in one.
 extern "C" __global__ void find_candidates(
-    const u8* volume, const i64* voxels, u8* candidates, i64 count, i64 direction, i64 row, i64 plane) {
+    const u8* volume, const i64* voxels, u8* candidates, i64 count, i64 direction, i64 row, i64 plane, i64 surface) {
     FOR_EACH(k, count) {
         const u8* own = volume + voxels[k];
-        candidates[k] = *own && !own[direction] && is_deletable(neighbours_of(own, row, plane));
+        candidates[k] = *own && !own[direction] && goes(own, row, plane, surface);
     }
 }
 
 // Delete those of the candidates that still can be. No two of the listed voxels may be 26-adjacent.
 extern "C" __global__ void delete_candidates(
-    u8* volume, const i64* voxels, const u8* candidates, i64 count, i64 row, i64 plane) {
+    u8* volume, const i64* voxels, const u8* candidates, i64 count, i64 row, i64 plane, i64 surface) {
     FOR_EACH(k, count) {
         u8* own = volume + voxels[k];
-        if (candidates[k] && is_deletable(neighbours_of(own, row, plane))) *own = 0;
+        if (candidates[k] && goes(own, row, plane, surface)) *own = 0;
     }
 }
 

@@ -43,13 +43,17 @@ def _thin(mask: Tensor, method: str, ndim: int) -> Tensor:
     volume = pad(mask)
     voxels = volume.view(-1).nonzero().squeeze(1)
     if len(voxels):
-        (_thin_by_zhang if method == "zhang" else _thin_by_lee)(volume, voxels, ndim)
+        if method == "zhang":
+            _thin_by_zhang(volume, voxels)
+        else:
+            _thin_by_lee(volume, voxels, ndim, is_surface=method == "lee_surface")
     return volume
 
 
-def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
+def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int, *, is_surface: bool) -> None:
     """Thin padded volumes in place, given their foreground."""
     row, plane = strides_of(volume)
+    how = row, plane, int(is_surface)
     directions = (-row, row, 1, -1, plane, -plane)[: 2 * ndim]  # to the neighbour that has to be background
     classes = _parity_classes(volume, voxels)
     order = classes.argsort(stable=True)
@@ -60,9 +64,9 @@ def _thin_by_lee(volume: Tensor, voxels: Tensor, ndim: int) -> None:
         candidates = torch.empty(len(voxels), dtype=torch.uint8, device=volume.device)
         members = [(voxels[start:end], candidates[start:end], end - start) for start, end in pairwise(ends)]
         for direction in directions:
-            launch("find_candidates", len(voxels), volume, voxels, candidates, len(voxels), direction, row, plane)
+            launch("find_candidates", len(voxels), volume, voxels, candidates, len(voxels), direction, *how)
             for member in members:
-                launch("delete_candidates", member[-1], volume, *member, row, plane)
+                launch("delete_candidates", member[-1], volume, *member, *how)
         left = volume.view(-1)[voxels].nonzero().squeeze(1)
         if len(left) == len(voxels):
             return
@@ -82,7 +86,7 @@ def _parity_classes(volume: Tensor, voxels: Tensor) -> Tensor:
     return classes.to(torch.uint8)
 
 
-def _thin_by_zhang(volume: Tensor, pixels: Tensor, _: int) -> None:
+def _thin_by_zhang(volume: Tensor, pixels: Tensor) -> None:
     """Thin padded images in place, given their foreground."""
     row, _ = strides_of(volume)
     tables = _zhang_tables(volume.device)

@@ -20,7 +20,7 @@ from monai_topoloss._checks.cases import (
 from monai_topoloss.chunked._scratch import keep_in
 from monai_topoloss.chunked._tasks import Tasks, da
 from monai_topoloss.chunked._volumes import as_volume, for_each
-from monai_topoloss.cli.cases import SEVERAL, Case, Settings, compare, skeletons_of
+from monai_topoloss.cli.cases import SEVERAL, Case, Settings, check_units, compare, skeletons_of
 from monai_topoloss.cli.places import Place, Url, is_store
 from monai_topoloss.cli.stores.pairs import PairInChunks, take
 from monai_topoloss.cli.stores.reading import Stored, read_store
@@ -61,6 +61,7 @@ def _evaluate(
         notes.append(SEVERAL)
     label, prediction = (_take(kind, each, settings) for kind, each in (("label", label), ("prediction", prediction)))
     spacing = check_case_spacing(settings.spacing, label.ndim) or stored.spacing
+    check_units(settings, spacing)
     skeletons = skeletons_of(settings, case.name, label.ndim)
     if skeletons is not None and counts is not None:
         skeletons = leave_out(skeletons, look_up(~counts, skeletons, spacing, take) != 0)

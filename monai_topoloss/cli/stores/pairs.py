@@ -10,16 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from monai_topoloss import chunked
-from monai_topoloss._checks.options import check_patches
+from monai_topoloss._checks.options import check_patches, check_spacing
+from monai_topoloss.chunked._lengths import count_steps_within
 from monai_topoloss.chunked._pairs import Pair
 from monai_topoloss.chunked._partitions import compare_partitions, tabulate
 from monai_topoloss.chunked._patches import betti_differences
 from monai_topoloss.chunked._tasks import Tasks
 from monai_topoloss.chunked._volumes import as_volume, for_each
 from monai_topoloss.cli.stores.scheduling import compute
+from monai_topoloss.topology._lengths import sum_lengths
 from monai_topoloss.topology._matching import LOWEST_IOU, Matches, match_pairs
-from monai_topoloss.topology.skeleton_graph import Skeletons
 from monai_topoloss.topology.skeleton_scores import MIN_NODES, SkeletonScores, look_up, score_nodes
+from monai_topoloss.topology.skeleton_trees import Skeletons
 
 __all__ = ["PairInChunks", "count", "take"]
 
@@ -36,6 +38,7 @@ class PairInChunks:
         patch_size: of the patches on which Betti numbers are compared.
         skeletons: of the true objects.
         spacing: size of a voxel along each axis; None: 1.
+        in_units: measure centrelines in the units of the spacing, instead of counting voxels.
     """
 
     def __init__(
@@ -49,11 +52,12 @@ class PairInChunks:
         patch_size: int | None = None,
         skeletons: Skeletons | None = None,
         spacing: tuple[float, ...] | None = None,
+        in_units: bool = False,
     ) -> None:
         self.prediction, self.label, self.counts = prediction, label, counts
         self.instances = instances
         self.connectivity, self.patch_size = connectivity, patch_size
-        self.skeletons, self.spacing = skeletons, spacing
+        self.skeletons, self.spacing, self.in_units = skeletons, spacing, in_units
         found, true, self._shared = count(_count_both, prediction, label).tolist()
         self.sizes = found, true
 
@@ -61,10 +65,17 @@ class PairInChunks:
         """Return in how many voxels both are."""
         return int(self._shared)
 
-    def centerlines(self) -> tuple[int, int, int, int]:
-        """Return how many voxels of the prediction's skeleton are in the label, and how many it has; vice versa."""
+    def centerlines(self) -> tuple[float, float, float, float]:
+        """Return how much of the prediction's skeleton is in the label, and how much there is; vice versa."""
         masks = self.prediction, self.label
         skeletons = [chunked.skeletonize(mask) for mask in masks]
+        if self.in_units:
+            sizes = check_spacing(self.spacing, self.label.ndim)
+            pairs = zip(skeletons, masks[::-1], strict=True)
+            (total, inside), (total_label, inside_label) = (
+                sum_lengths(steps, sizes) for steps in compute(*(count_steps_within(*pair) for pair in pairs))
+            )
+            return inside, total, inside_label, total_label
         inside, total, inside_label, total_label = count(_count_within, *skeletons, *masks).tolist()
         return inside, total, inside_label, total_label
 

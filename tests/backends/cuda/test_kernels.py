@@ -61,7 +61,7 @@ def assert_equal(found, expected):
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("ndim", "method"), [(2, "zhang"), (2, "lee"), (3, "lee")])
+@pytest.mark.parametrize(("ndim", "method"), [(2, "zhang"), (2, "lee"), (3, "lee"), (3, "lee_surface")])
 @pytest.mark.parametrize("seed", range(12))
 def test_skeletonize(cuda, ndim, method, seed):
     mask = make_batch(ndim, seed)
@@ -71,14 +71,16 @@ def test_skeletonize(cuda, ndim, method, seed):
 @pytest.mark.parametrize("density", [0.05, 0.3, 0.6, 0.9, 1.0])
 def test_skeletonize_noise(cuda, density):
     mask = torch.from_numpy(np.random.default_rng(0).random((3, 14, 15, 16)) < density)
-    assert_equal(cuda.skeletonize(mask, method="lee"), CPU.skeletonize(mask, method="lee"))
+    for method in ("lee", "lee_surface"):
+        assert_equal(cuda.skeletonize(mask, method=method), CPU.skeletonize(mask, method=method))
 
 
 def test_every_code_is_decided_as_on_the_cpu(cuda):
     """Of many neighbourhoods, those of which the centre goes first."""
     cubes = torch.from_numpy(np.random.default_rng(0).random((4000, 3, 3, 3)) < 0.5)
     cubes[:, 1, 1, 1] = True
-    assert_equal(cuda.skeletonize(cubes, method="lee"), CPU.skeletonize(cubes, method="lee"))
+    for method in ("lee", "lee_surface"):
+        assert_equal(cuda.skeletonize(cubes, method=method), CPU.skeletonize(cubes, method=method))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_every_code_is_decided_as_on_the_cpu(cuda):
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32])
 def test_tubed_skeleton(cuda, radius, spacing, per_class, dtype):
-    for ndim, method in ((2, "zhang"), (3, "lee")):
+    for ndim, method in ((2, "zhang"), (3, "lee"), (3, "lee_surface")):
         label = make_batch(ndim, 0).to(dtype)
         label[:, ::2] *= 2
         ball = make_ball(radius, spacing[:ndim] if isinstance(spacing, tuple) else spacing, label.shape[1:])

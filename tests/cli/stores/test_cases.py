@@ -12,7 +12,7 @@ import zarr
 
 from monai_topoloss.cli import main
 from monai_topoloss.cli.scores import METRICS, OF_NEURONS
-from monai_topoloss.topology import label_components, skeleton_graph, skeletonize
+from monai_topoloss.topology import label_components, skeleton_trees, skeletonize
 from tests.chunked.keeping import count_kept
 from tests.chunked.volumes import make_vessels
 from tests.cli.stores.stores import change, save_array, save_ome
@@ -90,7 +90,7 @@ def test_instances(tmp_path, dtype):
 
 def write_neurons(folder, label, spacing):
     """Write the skeletons of instances, a file each, as trees."""
-    graph = skeleton_graph(label, spacing=spacing)
+    graph = skeleton_trees(label, spacing=spacing)
     folder.mkdir(parents=True)
     for k, nodes in enumerate(nx.connected_components(graph)):
         tree = nx.bfs_tree(graph, root := min(nodes))
