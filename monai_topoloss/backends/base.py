@@ -70,6 +70,10 @@ class Backend(Protocol):
         """
         ...
 
+    def dilate(self, mask: Tensor, *, ball: NDArray[np.int64]) -> Tensor:
+        """Dilate each item of ``mask``, bool ``(N, *spatial)``, by a ball, see `tubed_skeleton`."""
+        ...
+
     def label_components(
         self, image: Tensor, *, connectivity: int, highest: int | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from monai_topoloss._checks.options import METHODS, UNITS
+from monai_topoloss._checks.options import KINDS, METHODS, UNITS
 from monai_topoloss.cli.files import (
     UsageError,
     check_place,
@@ -22,8 +23,9 @@ from monai_topoloss.cli.files import (
 )
 from monai_topoloss.cli.folders import FORMATS_READ, RULE, find_images
 from monai_topoloss.cli.formats import suffix_of
+from monai_topoloss.cli.graphs import writing_graphs
 from monai_topoloss.cli.placement import spacing_of
-from monai_topoloss.cli.places import STORES, Place, Url, as_place, is_image, is_store, last_part, need_stores
+from monai_topoloss.cli.places import STORES, Place, Url, as_place, is_image, is_store, last_part, name_of, need_stores
 from monai_topoloss.cli.resources import EXPLANATION, add_options_of_stores, running
 from monai_topoloss.topology import tubed_skeleton
 
@@ -37,10 +39,19 @@ x first; those of .npy are taken as they are.
   done it is beside that, in .OUT.partial: a run that was cut goes on there, with the chunks that are done. A store that
   is there already is not overwritten; one that was made in the same way of the same is left as it is.
 
+graphs, of files:
+  --graph writes a row for each branch between ends and junctions: its object, length, tortuosity (length by distance of
+  its ends), mean and least radius, and where it begins and ends. --swc writes CASE.swc, which other programs read, and
+  so do "evaluate --swc"; its lines have the radius, too. Radii are distances to the background, from centre to centre.
+  All values are one object, or with --per-class each is one, and --swc writes CASE/ID.swc. Lengths are in the units of
+  the file's affine, or in voxels if it has none.
+
 {RULE}
 
 exit status: 0, or 1 if a file failed or was left out, or 2 for a wrong usage, or 130 if interrupted
 """
+
+_OF_BRANCHES = ("prune", "prune_factor", "graph", "swc")  # options, of files
 
 
 def add_to(commands: Any) -> None:
@@ -57,9 +68,14 @@ def add_to(commands: Any) -> None:
     add("input", type=as_place, metavar="IN", help="file or folder; folders are searched with all below")
     add("output", type=as_place, metavar="OUT", help="file or folder, likewise; files are overwritten, stores are not")
     add("--radius", type=number, default=0, metavar="R", help="thicken to tubes of this radius; default: 0")
-    add("--units", choices=UNITS, default=UNITS[0], help="of the radius: voxels, or mm by the spacing of each file")
+    add("--units", choices=UNITS, default=UNITS[0], help="of --radius and --prune; mm by the spacing of each file")
+    add("--kind", choices=KINDS, default=KINDS[0], help="centrelines, or of volumes surfaces in the middle of sheets")
+    add("--prune", type=float, metavar="L", help="remove end branches shorter than this; files only")
+    add("--prune-factor", type=float, metavar="F", help="and shorter than so many radii of the label; files only")
     add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D; lee_skimage for files")
     add("--per-class", action="store_true", help="skeletonize each class on its own")
+    add("--graph", type=Path, metavar="CSV", help="write a table of the branches there, too; files only")
+    add("--swc", type=Path, metavar="FOLDER", help="write the skeletons there as SWC files, too; files only")
     add_options_of_stores(parser)
     parser.set_defaults(run=partial(run, parser))
 
@@ -73,14 +89,19 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         try:
             pairs, left_out = _pair(options.input, options.output)
-            stack.enter_context(running(options, has_stores=any(is_store(source) for source, _ in pairs)))
+            has_stores = any(is_store(source) for source, _ in pairs)
+            _check_branches(options, has_stores=has_stores)
+            stack.enter_context(running(options, has_stores=has_stores))
+            graphs = stack.enter_context(writing_graphs(options.graph, options.swc))
         except UsageError as error:
             parser.error(str(error))
         for path, reason in left_out.items():
             complain(f"error: {path} is left out: {reason}")
         failed = len(left_out)
-        for source, target in progress(pairs, "skeletonize"):
-            failed += bool(run_or_complain(partial(_skeletonize, source, target, options), str(source)))
+        names = _name_cases([source for source, _ in pairs], options.input)
+        for name, (source, target) in zip(names, progress(pairs, "skeletonize"), strict=True):
+            write_graph = partial(graphs.write, name) if graphs.is_needed else None
+            failed += bool(run_or_complain(partial(_skeletonize, source, target, options, write_graph), str(source)))
     number = len(pairs) + len(left_out)
     print(printable(f"Wrote {number - failed} of {number} skeletons to {options.output}."))
     return int(failed > 0)
@@ -167,18 +188,50 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _skeletonize(source: Place, target: Path, options: argparse.Namespace) -> None:
+def _check_branches(options: argparse.Namespace, *, has_stores: bool) -> None:
+    """Check that options go together.
+
+    Raises:
+        UsageError: if they do not.
+    """
+    for name in ("prune", "prune_factor"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 0, got {value}")
+    given = [f"--{name.replace('_', '-')}" for name in _OF_BRANCHES if getattr(options, name) is not None]
+    if given and options.kind == "surface":
+        raise UsageError(f"{' and '.join(given)}: surfaces have no branches")
+    if given and has_stores:
+        raise UsageError(f"{' and '.join(given)}: not of Zarr stores, where a branch may be as long as all of it")
+
+
+def _name_cases(sources: list[Place], root: Place) -> list[str]:
+    """Name cases as ``evaluate`` does: by their files, or if that is not enough by where these are."""
+    names = [name_of(source) for source in sources]
+    if len(set(names)) == len(names):
+        return names
+    places = [Path(source).relative_to(Path(root)).parent for source in sources]
+    return [(place / name).as_posix() for place, name in zip(places, names, strict=True)]
+
+
+def _skeletonize(
+    source: Place, target: Path, options: argparse.Namespace, write_graph: Callable[..., None] | None
+) -> None:
     if isinstance(source, Url) or is_store(source):
-        how = {name: getattr(options, name) for name in ("radius", "units", "per_class", "method")}
+        how = {name: getattr(options, name) for name in ("radius", "units", "per_class", "kind", "method")}
         need_stores("skeletons").skeletonize_store(source, target, **how, side=options.chunks)
         return
     label = read_label(source)
+    thinning = {name: getattr(options, name) for name in ("prune", "prune_factor", "method")}
+    thinning["spacing"] = None if options.units == UNITS[0] else _spacing_of(label)
     skeleton = tubed_skeleton(
         label.numpy(),
         radius=options.radius,
-        spacing=None if options.units == "voxels" else _spacing_of(label),
         per_class=options.per_class,
-        method=options.method,
+        kind=options.kind,
         spatial_dims=label.ndim,
+        **thinning,
     )
+    if write_graph is not None:
+        write_graph(label, each=options.per_class, thinning=thinning)
     write_label(skeleton.astype(label.meta["dtype"]), target, source, label.meta.get("original_affine"))

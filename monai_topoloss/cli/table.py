@@ -101,6 +101,11 @@ class CsvTable:
         """Write a case that failed, and what was wrong."""
         self._write([_cell(name), *[""] * (len(self.columns) - 3), _cell(note), _cell(reason)])
 
+    def write_cells(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows of a case with other columns."""
+        for row in rows:
+            self._write([_cell(name), *row])
+
     def _write(self, values: Sequence[object]) -> None:
         if self.file is not None:
             csv.writer(self.file).writerow(values)

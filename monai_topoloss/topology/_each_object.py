@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_topoloss._checks.labels import check_class_ids
-from monai_topoloss._checks.options import check_method, check_option, check_spacing
+from monai_topoloss._checks.options import KINDS, check_method, check_option, check_pruning, check_spacing
 from monai_topoloss._checks.sizes import type_of_numbers
 from monai_topoloss._checks.tensors import IDS, check_rank, check_tensor
 from monai_topoloss.backends import BACKENDS
@@ -36,7 +37,9 @@ class Objects:
         spacing: size of a voxel along each axis, or one number for all.
         method: of thinning.
         backend: where to thin.
-        options: for pruning.
+        prune: how long end branches must be to stay.
+        prune_factor: how long they must be, times the radius there.
+        prune_spacing: by which they are measured for that. Default: ``spacing``.
 
     Raises:
         TypeError: see `monai_topoloss.topology.skeleton_graph`.
@@ -48,18 +51,29 @@ class Objects:
         instances: Tensor | NDArray[np.generic],
         spacing: float | Sequence[float] | None,
         *,
-        method: str | None,
-        backend: str,
-        **options: Any,
+        method: str | None = None,
+        backend: str = "auto",
+        prune: float | None = None,
+        prune_factor: float | None = None,
+        prune_spacing: float | Sequence[float] | None = None,
     ) -> None:
         tensor = check_tensor("instances", instances, keep=IDS)
         self.sizes = np.array(check_spacing(spacing, check_rank("instances", tensor)))
         check_class_ids("instances", tensor)
         check_method(method, tensor.ndim)
         check_option("backend", backend, BACKENDS)
+        check_pruning(prune, prune_factor, KINDS[0])
         self._image = as_ids(tensor).numpy(force=True)
         self._device = tensor.device
-        self._options = {"method": method, "backend": backend, **options}
+        self._thin = partial(
+            skeletonize,
+            method=method,
+            prune=prune,
+            prune_factor=prune_factor,
+            spacing=self.sizes.tolist() if prune_spacing is None else prune_spacing,
+            spatial_dims=tensor.ndim,
+            backend=backend,
+        )
 
     def __iter__(self) -> Iterator[Object]:
         """Yield each object, by increasing ids."""
@@ -69,7 +83,7 @@ class Objects:
         for number, box in _find_boxes(compact):
             mask = compact[box] == number
             tensor = torch.from_numpy(mask).to(self._device)
-            skeleton: Tensor = skeletonize(tensor, spacing=self.sizes.tolist(), spatial_dims=mask.ndim, **self._options)
+            skeleton: Tensor = self._thin(tensor)
             corner = np.array([part.start for part in box])
             own = int(ids[number - 1 + (ids[0] == 0)])
             yield Object(own, corner, mask, skeleton.numpy(force=True))

@@ -130,6 +130,8 @@ def tubed_skeleton(
     per_class: bool = False,
     ignore_index: int | None = None,
     kind: str = KINDS[0],
+    prune: float | None = None,
+    prune_factor: float | None = None,
     method: str | None = None,
     spatial_dims: int | None = None,
     backend: str = "auto",
@@ -152,6 +154,8 @@ def tubed_skeleton(
             gets a skeleton too; classes that continue each other get separate ends.
         ignore_index: an id that is background here.
         kind: ``"curve"``, or for sheets ``"surface"``, see `skeletonize`.
+        prune: how long end branches of the skeleton must be to stay, see there; measured as ``radius`` is.
+        prune_factor: how long they must be, times the radius of the label there.
         method: thinning method, see there.
         spatial_dims: how many of the last axes are spatial, 2 or 3. The others count independent images, such as the
             channels of a multi-label target. Default: all axes are spatial.
@@ -164,7 +168,8 @@ def tubed_skeleton(
         TypeError: if ``label`` is no tensor or array of real numbers, ``ignore_index`` no int, or ``radius`` no int or
             with ``spacing`` no number.
         ValueError: if the rank is not 2-D or 3-D, ids are negative or no whole numbers, ``radius`` is negative,
-            ``spacing`` is not positive, or the method or kind does not fit the rank.
+            ``spacing`` is not positive, a length is negative, a surface is to be pruned, or the method or kind does not
+            fit the rank.
         ImportError: if ``backend="cuda"`` cannot be had.
 
     Example:
@@ -195,8 +200,17 @@ def tubed_skeleton(
         tensor = tensor.masked_fill(has_id(tensor, ignore_index), 0)
     check_class_ids("label", tensor)
     spatial_dims = check_spatial_dims("label", tensor, spatial_dims)
+    length, factor = check_pruning(prune, prune_factor, kind)
     method = check_method(method, spatial_dims, kind)
     items = as_items(tensor, spatial_dims)
     ball = make_ball(radius, spacing, items.shape[1:])
-    tubes = backend_for(tensor, backend, method).tubed_skeleton(items, ball=ball, per_class=per_class, method=method)
+    thinning = backend_for(tensor, backend, method)
+    if not (length or factor):
+        tubes = thinning.tubed_skeleton(items, ball=ball, per_class=per_class, method=method)
+        return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))
+    sizes, tubes = np.array(check_spacing(spacing, spatial_dims)), torch.zeros_like(items)
+    for mask in [items == value for value in items.unique() if value] if per_class else [items != 0]:
+        skeletons = thinning.skeletonize(mask, method=method)
+        skeletons = _prune(skeletons, mask, sizes, length=length, factor=factor, method=method)
+        tubes = torch.where(thinning.dilate(skeletons, ball=ball) & mask, items, tubes)
     return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))

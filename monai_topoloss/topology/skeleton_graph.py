@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.options import KINDS, check_pruning
 from monai_topoloss.backends import graph_backend
 from monai_topoloss.backends.base import Branches
 from monai_topoloss.topology._each_object import Objects
@@ -81,10 +80,13 @@ def skeleton_graph(
         >>> graph.size(weight="length")
         8.0
     """
+    return to_graph(Objects(instances, spacing, method=method, backend=backend, prune=prune, prune_factor=prune_factor))
+
+
+def to_graph(objects: Objects) -> nx.MultiGraph:
+    """Return what `skeleton_graph` does of objects."""
     import networkx as nx
 
-    check_pruning(prune, prune_factor, KINDS[0])
-    objects = Objects(instances, spacing, method=method, backend=backend, prune=prune, prune_factor=prune_factor)
     arrays, graph = graph_backend(), nx.MultiGraph()
     for each in objects:
         branches = arrays.trace_branches(each.skeleton, objects.sizes)

@@ -34,6 +34,8 @@ def skeleton_trees(
     instances: Tensor | NDArray[np.generic],
     *,
     spacing: float | Sequence[float] | None = None,
+    prune: float | None = None,
+    prune_factor: float | None = None,
     method: str | None = None,
     backend: str = "auto",
 ) -> nx.Graph:
@@ -47,6 +49,8 @@ def skeleton_trees(
     Args:
         instances: ids from 0 on, or a mask, ``(*spatial)`` in 2-D or 3-D; 0 is background.
         spacing: size of a voxel along each axis, or one number for all. Default: 1, lengths are in voxels.
+        prune: how long end branches must be to stay, see `monai_topoloss.topology.skeletonize`. Default: none goes.
+        prune_factor: how long they must be, times the radius there. Default: none goes.
         method: of thinning, see `monai_topoloss.topology.skeletonize`.
         backend: where to thin, ``"auto"`` follows ``instances``.
 
@@ -68,9 +72,14 @@ def skeleton_trees(
         >>> graph.size(weight="length"), graph.nodes[0]["object"], graph.nodes[0]["position"]
         (3.0, 5, (1.0, 0.5))
     """
+    return to_trees(Objects(instances, spacing, method=method, backend=backend, prune=prune, prune_factor=prune_factor))
+
+
+def to_trees(objects: Objects) -> nx.Graph:
+    """Return what `skeleton_trees` does of objects."""
     import networkx as nx
 
-    found = trace_skeletons(instances, spacing=spacing, method=method, backend=backend, with_radii=True)
+    found = _trace(objects, with_radii=True)
     graph = nx.Graph()
     for node, (place, owner) in enumerate(zip(found.positions.tolist(), found.objects.tolist(), strict=True)):
         graph.add_node(node, position=tuple(place), object=owner)
@@ -86,10 +95,12 @@ def trace_skeletons(
     spacing: float | Sequence[float] | None = None,
     method: str | None = None,
     backend: str = "auto",
-    with_radii: bool = False,
 ) -> Skeletons:
-    """Do what `skeleton_trees` does; return arrays, which are smaller and faster, and without radii still more so."""
-    objects = Objects(instances, spacing, method=method, backend=backend)
+    """Do what `skeleton_trees` does; return arrays, which are smaller and faster, without radii."""
+    return _trace(Objects(instances, spacing, method=method, backend=backend), with_radii=False)
+
+
+def _trace(objects: Objects, *, with_radii: bool) -> Skeletons:
     ndim = len(objects.sizes)
     voxels, owners, radii = [np.zeros((0, ndim), np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
     for each in objects:

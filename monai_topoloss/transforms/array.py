@@ -146,6 +146,8 @@ class TubedSkeletonize(Transform):
         per_class: skeletonize each class of a label map on its own.
         ignore_index: an id that is background here; give the loss the same.
         kind: ``"curve"``, or in 3-D for sheets ``"surface"``, see `monai_topoloss.topology.skeletonize`.
+        prune: how long end branches of the skeleton must be to stay, measured as ``radius`` is, see there.
+        prune_factor: how long they must be, times the radius of the label there.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         backend: where to compute, ``"auto"`` follows the label.
 
@@ -169,10 +171,13 @@ class TubedSkeletonize(Transform):
         per_class: bool = False,
         ignore_index: int | None = None,
         kind: str = KINDS[0],
+        prune: float | None = None,
+        prune_factor: float | None = None,
         method: str | None = None,
         backend: str = "auto",
     ) -> None:
         _check_units(units, spacing)
+        check_pruning(prune, prune_factor, kind)
         check_radius(radius, spacing if units == UNITS[0] else 1)
         check_ignore_index(ignore_index)
         check_method(method, kind=kind)
@@ -183,6 +188,8 @@ class TubedSkeletonize(Transform):
         self.per_class = per_class
         self.ignore_index = ignore_index
         self.kind = kind
+        self.prune = prune
+        self.prune_factor = prune_factor
         self.method = method
         self.compute_backend = backend  # `backend` itself is MONAI's list of what a transform accepts
 
@@ -201,6 +208,8 @@ class TubedSkeletonize(Transform):
             per_class=self.per_class,
             ignore_index=self.ignore_index,
             kind=self.kind,
+            prune=self.prune,
+            prune_factor=self.prune_factor,
             method=self.method,
             spatial_dims=spatial_dims,
             backend=self.compute_backend,

@@ -105,6 +105,8 @@ class TubedSkeletonized(DerivedOne):
         per_class: see `TubedSkeletonize`.
         ignore_index: see `TubedSkeletonize`.
         kind: see `TubedSkeletonize`.
+        prune: see `TubedSkeletonize`.
+        prune_factor: see `TubedSkeletonize`.
         method: see `TubedSkeletonize`.
         backend: see `TubedSkeletonize`.
         allow_missing_keys: do not raise if a key is missing.
@@ -132,6 +134,8 @@ class TubedSkeletonized(DerivedOne):
         per_class: bool = False,
         ignore_index: int | None = None,
         kind: str = KINDS[0],
+        prune: float | None = None,
+        prune_factor: float | None = None,
         method: str | None = None,
         backend: str = "auto",
         allow_missing_keys: bool = False,
@@ -144,6 +148,8 @@ class TubedSkeletonized(DerivedOne):
             per_class=per_class,
             ignore_index=ignore_index,
             kind=kind,
+            prune=prune,
+            prune_factor=prune_factor,
             method=method,
             backend=backend,
         )

@@ -32,6 +32,10 @@ class CpuBackend:
         function = partial(skeleton.tubed_skeleton, ball=ball, per_class=per_class, method=method)
         return _map_items(function, label)
 
+    def dilate(self, mask: Tensor, *, ball: NDArray[np.int64]) -> Tensor:
+        """See `Backend.dilate`."""
+        return _map_items(partial(skeleton.dilate, ball=ball), mask)
+
     def label_components(
         self,
         image: Tensor,

@@ -38,6 +38,12 @@ def tubed_skeleton(
         _copy(flat_out, flat_label, _dilate(words, layout, ball), layout)
 
 
+def dilate(mask: NDArray[np.bool_], out: NDArray[np.bool_], *, ball: NDArray[np.int64]) -> None:
+    """Dilate a mask by a ball, into zeros."""
+    words, layout = pack(mask, 1)
+    _write(out.reshape(-1), _dilate(words, layout, ball), layout)
+
+
 def dilate_bytes(rows: NDArray[np.uint8], ball: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Dilate rows of whole bytes, (Z, Y, bytes), by a ball."""
     words, layout = pack_bytes(rows, 1)

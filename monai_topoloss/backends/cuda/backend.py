@@ -61,6 +61,12 @@ class CudaBackend:
         return tubes.view(label.shape)
 
     @_on_gpu
+    def dilate(self, mask: Tensor, *, ball: NDArray[np.int64]) -> Tensor:
+        """See `Backend.dilate`."""
+        check_size("mask", mask.shape, border=1)
+        return skeleton.dilate(as_volumes(mask), ball=ball).view(mask.shape)
+
+    @_on_gpu
     def label_components(
         self,
         image: Tensor,

@@ -38,6 +38,11 @@ def tubed_skeleton(label: Tensor, *, ball: NDArray[np.int64], per_class: bool, m
     return tubes
 
 
+def dilate(mask: Tensor, *, ball: NDArray[np.int64]) -> Tensor:
+    """Dilate masks (N, Z, Y, X) by a ball."""
+    return crop(_dilate(pad(mask), ball))
+
+
 def _thin(mask: Tensor, method: str, ndim: int) -> Tensor:
     """Return the skeletons, padded."""
     volume = pad(mask)

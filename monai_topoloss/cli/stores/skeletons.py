@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from monai_topoloss import __version__
 from monai_topoloss.chunked import tubed_skeleton
@@ -16,7 +17,7 @@ from monai_topoloss.cli.stores.writing import Target, write
 
 
 def skeletonize_store(
-    source: Place, path: Path, *, radius: float, units: str, per_class: bool, method: str | None, side: int | None
+    source: Place, path: Path, *, radius: float, units: str, side: int | None, **thinning: Any
 ) -> None:
     """Write the tubed skeleton of a label; a run that was cut goes on where it was.
 
@@ -25,9 +26,8 @@ def skeletonize_store(
         path: where to, in the same layout.
         radius: see `monai_topoloss.topology.tubed_skeleton`.
         units: "voxels", or "mm" for the spacing that the store says.
-        per_class: see there.
-        method: see there.
         side: what is computed at once has about as many voxels as a cube of this side.
+        thinning: ``per_class``, ``kind`` and ``method``, see there.
 
     Raises:
         ValueError: if there is no label, or no spacing that is needed.
@@ -37,7 +37,7 @@ def skeletonize_store(
     spacing = None if units == "voxels" else stored.spacing
     if units != "voxels" and spacing is None:
         raise ValueError("--units mm takes the spacing of OME-Zarr, which the store does not have")
-    how = {"radius": radius, "spacing": spacing and list(spacing), "per_class": per_class, "method": method}
+    how = {"radius": radius, "spacing": spacing and list(spacing), **thinning}
     made_by = {"version": __version__, "source": describe(stored), **how}
     target = Target(path, made_by)
     if target.is_done():
@@ -49,6 +49,6 @@ def skeletonize_store(
         if goes_on:
             complain(f"{path}: goes on where it was cut")
         array = target.open(stored, goes_on=goes_on)
-        skeleton = tubed_skeleton(stored.array, radius=radius, spacing=spacing, per_class=per_class, method=method)
+        skeleton = tubed_skeleton(stored.array, radius=radius, spacing=spacing, **thinning)
         write(skeleton.astype(array.dtype), array, stored.order)
     target.finish()
