@@ -88,7 +88,7 @@ def _call_with_skeletons() -> None:
     """Call what takes skeletons and trees."""
     line = torch.eye(9, dtype=torch.bool)
     line[:5, 4] = True
-    skeletonize(line, prune=3, prune_factor=1)
+    skeletonize(line, prune=9, prune_factor=1)
     skeleton_graph(line)
     graph_backend().count_steps(line.numpy(), line.numpy())
     trees = skeleton_trees(line)

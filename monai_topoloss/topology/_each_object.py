@@ -19,6 +19,8 @@ from monai_topoloss.backends import BACKENDS
 from monai_topoloss.topology._items import as_ids
 from monai_topoloss.topology.skeleton import skeletonize
 
+_FEW = 2**24  # ids up to which a table is faster than sorting
+
 
 class Object(NamedTuple):
     """An object in a box with a voxel of what is around it, if the image has one there."""
@@ -77,16 +79,27 @@ class Objects:
 
     def __iter__(self) -> Iterator[Object]:
         """Yield each object, by increasing ids."""
-        ids, compact = np.unique(self._image, return_inverse=True)
-        compact = compact.reshape(self._image.shape).astype(type_of_numbers(len(ids)))
-        compact += len(ids) > 0 and ids[0] != 0
+        ids, compact = _number(self._image)
         for number, box in _find_boxes(compact):
             mask = compact[box] == number
             tensor = torch.from_numpy(mask).to(self._device)
             skeleton: Tensor = self._thin(tensor)
             corner = np.array([part.start for part in box])
-            own = int(ids[number - 1 + (ids[0] == 0)])
-            yield Object(own, corner, mask, skeleton.numpy(force=True))
+            yield Object(int(ids[number]), corner, mask, skeleton.numpy(force=True))
+
+
+def _number(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return all ids, 0 first, and the image with their places in that list."""
+    image = image.view(np.uint8) if image.dtype == np.bool_ else image
+    highest = int(image.max(initial=0))
+    if highest > _FEW:
+        ids = np.unique(np.append(image.reshape(-1), 0))
+        return ids, np.searchsorted(ids, image).astype(type_of_numbers(len(ids)))
+    is_there = np.zeros(highest + 1, np.bool_)
+    is_there[image] = True
+    is_there[0] = True
+    places = np.cumsum(is_there) - 1
+    return np.flatnonzero(is_there), places.astype(type_of_numbers(highest + 1))[image]
 
 
 def _find_boxes(ids: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:

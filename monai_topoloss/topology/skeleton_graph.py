@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["skeleton_graph"]
 
+_MEASURES = ("length", "tortuosity", "mean_radius", "min_radius")  # of branches
 _KINDS = ("point", "end", "ring", "junction")  # of nodes, by their number of links
 
 
@@ -109,19 +109,39 @@ def _add(
     for node, position in enumerate(branches.positions.tolist()):
         kind = _KINDS[min(counts[node], len(_KINDS) - 1)]
         graph.add_node(first + node, position=tuple(position), object=number, kind=kind, radius=float(largest[node]))
-    for branch, (one, other) in enumerate(branches.ends().tolist()):
-        voxels = branches.path[branches.limits[branch] : branches.limits[branch + 1]]
-        nodes = branches.positions[[one, other]]
-        path = np.concatenate([nodes[:1], places[voxels], nodes[1:]])
-        length, chord = float(branches.lengths[branch]), math.dist(*nodes)
-        own = radii[voxels[1:-1] if len(voxels) > 2 else voxels]
-        graph.add_edge(
-            first + one,
-            first + other,
-            object=number,
-            length=length,
-            tortuosity=length / chord if one != other else math.inf,
-            mean_radius=float(own.mean()),
-            min_radius=float(own.min()),
-            path=path[np.append(True, np.any(np.diff(path, axis=0), axis=1))],  # once each
-        )
+    ends = branches.ends()
+    chords = np.linalg.norm(np.diff(branches.positions[ends], axis=1)[:, 0], axis=1)
+    with np.errstate(divide="ignore"):
+        tortuosity = np.where(ends[:, 0] == ends[:, 1], np.inf, branches.lengths / chords)
+    columns = [column.tolist() for column in (branches.lengths, tortuosity, *_radii_of(branches, radii))]
+    rows = zip((first + ends).tolist(), *columns, _paths_of(branches, places), strict=True)
+    for (one, other), *values, path in rows:
+        graph.add_edge(one, other, object=number, **dict(zip(_MEASURES, values, strict=True)), path=path)
+
+
+def _radii_of(branches: Branches, radii: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the least radius of each branch, without its nodes if there is something between."""
+    begins, ends = branches.limits[:-1], branches.limits[1:]
+    if not len(begins):
+        return np.zeros(0), np.zeros(0)
+    counts = np.ones(len(branches.path), np.bool_)
+    for ends_of_longer in (begins[ends - begins > 2], ends[ends - begins > 2] - 1):
+        counts[ends_of_longer] = False
+    own = radii[branches.path]
+    means = np.add.reduceat(np.where(counts, own, 0), begins) / np.add.reduceat(counts, begins, dtype=np.int64)
+    return means, np.minimum.reduceat(np.where(counts, own, np.inf), begins)
+
+
+def _paths_of(branches: Branches, places: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return the positions along each branch, from node to node, each once."""
+    begins, ends = branches.limits[:-1], branches.limits[1:]
+    if not len(begins):
+        return []
+    nodes = branches.positions[branches.ends()]
+    points = np.insert(places[branches.path], begins, nodes[:, 0], axis=0)
+    points = np.insert(points, ends + np.arange(1, len(ends) + 1), nodes[:, 1], axis=0)
+    limits = begins + 2 * np.arange(len(begins))
+    is_new = np.ones(len(points), np.bool_)
+    is_new[1:] = np.any(np.diff(points, axis=0), axis=1)
+    is_new[limits] = True
+    return np.split(points[is_new], np.cumsum(is_new)[limits[1:] - 1])
