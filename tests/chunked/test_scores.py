@@ -62,6 +62,20 @@ def test_as_in_memory(seed, ndim, instances):
         assert result.shape == computed.shape == ()
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("seed", range(6))
+def test_lengths_as_in_memory(seed, ndim):
+    rng = np.random.default_rng(seed)
+    prediction, label = make_pair(rng, ndim, instances=False)
+    spacing = tuple(rng.choice([0.4, 1.0, 2.5], ndim).tolist())
+    parts = cut(rng, prediction, most=3), cut(rng, label, most=3)
+    whole = [torch.as_tensor(each)[None, None] for each in (prediction, label)]
+    for score in ("cldice", "precision", "sensitivity"):
+        expected = metrics.compute_centerline_dice(*whole, score=score, spacing=spacing)[0, 0].item()
+        found = chunked.centerline_dice(*parts, score=score, spacing=spacing).compute()
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_sums_do_not_depend_on_chunks():
     """Entropies are sums of many shares, whose order must not matter to the last bit."""
     rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import SimpleITK as sitk  # noqa: N813 - its usual name
 import tifffile
 from PIL import Image
 
-from monai_topoloss import tubed_skeleton
+from monai_topoloss import skeleton_graph, skeleton_trees, skeletonize, tubed_skeleton
 from monai_topoloss.cli import main
+from monai_topoloss.datasets import read_swc, synthetic_vessels
 from tests.cli.test_evaluate import AFFINE, save
 
 
@@ -233,6 +235,90 @@ def test_what_is_left_out_has_failed(tmp_path, capsys):
     assert f"error: {tmp_path}/in/b.jpg is left out: .jpg is none of .nii.gz" in output.err
     assert "dataset.json" not in output.err
     assert output.out == f"Wrote 1 of 2 skeletons to {tmp_path}/out.\n"
+
+
+def read_table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_branches_as_a_table_and_swc_files(tmp_path):
+    _, vessels = synthetic_vessels((40, 42, 44), num_trees=2, seed=0)
+    label = (vessels[0] != 0).astype(np.uint8)
+    save(tmp_path / "in" / "a.nii.gz", label)
+    save(tmp_path / "in" / "b.nii.gz", np.zeros_like(label))
+    options = ["--graph", f"{tmp_path}/branches.csv", "--swc", f"{tmp_path}/swc", "--prune", "3", "--units", "mm"]
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out", *options]) == 0
+    spacing = (0.5, 0.5, 2.0)
+    graph = skeleton_graph(label, spacing=spacing, prune=3)
+    rows = read_table(tmp_path / "branches.csv")
+    assert {row["case"] for row in rows} == {"a"}
+    assert [int(row["branch"]) for row in rows] == list(range(1, graph.number_of_edges() + 1))
+    for row, (one, other, branch) in zip(rows, graph.edges(data=True), strict=True):
+        for name in ("length", "tortuosity", "mean_radius", "min_radius"):
+            assert float(row[name]) == branch[name]
+        for end, node in (("from", one), ("to", other)):
+            assert row[end] == graph.nodes[node]["kind"]
+            assert tuple(float(row[f"{end}_{axis}"]) for axis in "xyz") == graph.nodes[node]["position"]
+    trees = read_swc(tmp_path / "swc" / "a.swc", order="xyz")
+    expected = skeleton_trees(label, spacing=spacing, prune=3)
+    assert trees.size(weight="length") == pytest.approx(expected.size(weight="length"))
+    assert sorted(r for _, r in trees.nodes(data="radius")) == sorted(r for _, r in expected.nodes(data="radius"))
+    assert (tmp_path / "swc" / "b.swc").exists()
+    found = np.asarray(nib.load(tmp_path / "out" / "a.nii.gz").dataobj)
+    np.testing.assert_array_equal(found != 0, skeletonize(label, spacing=spacing, prune=3))
+    # What evaluate reads of them is a label that is all correct.
+    places = ["--pred", f"{tmp_path}/in/a.nii.gz", "--label", f"{tmp_path}/in/a.nii.gz", "--csv", f"{tmp_path}/t.csv"]
+    assert main(["evaluate", *places, "--swc", f"{tmp_path}/swc", "--metrics", "nerl", "correct_edges"]) == 0
+    row = read_table(tmp_path / "t.csv")[0]
+    assert (row["correct_edges"], float(row["nerl"])) == ("1.0", pytest.approx(1))
+
+
+def test_each_object_has_a_graph_of_its_own(tmp_path):
+    label = np.zeros((9, 30), np.uint8)
+    label[1:4, 2:28], label[4:8, 2:28] = 3, 12
+    np.save(tmp_path / "a.npy", label)
+    options = ["--per-class", "--graph", f"{tmp_path}/branches.csv", "--swc", f"{tmp_path}/swc"]
+    assert main(["skeletonize", f"{tmp_path}/a.npy", f"{tmp_path}/out.npy", *options]) == 0
+    rows = read_table(tmp_path / "branches.csv")
+    assert {row["object"] for row in rows} == {"3", "12"}
+    assert {row["from_z"] for row in rows} == {""}
+    assert sorted(path.name for path in (tmp_path / "swc" / "a").iterdir()) == ["03.swc", "12.swc"]
+
+
+def test_names_that_are_the_same_have_their_folders(tmp_path):
+    for folder in ("x", "y"):
+        save(tmp_path / "in" / folder / "a.png", make_label((20, 21)))
+    options = ["--graph", f"{tmp_path}/branches.csv", "--swc", f"{tmp_path}/swc"]
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out", *options]) == 0
+    assert {row["case"] for row in read_table(tmp_path / "branches.csv")} == {"x/a", "y/a"}
+    assert (tmp_path / "swc" / "y" / "a.swc").exists()
+
+
+def test_surfaces(tmp_path):
+    label = 2 * make_label((12, 13, 14))
+    save(tmp_path / "in.nii.gz", label)
+    arguments = ["skeletonize", f"{tmp_path}/in.nii.gz", f"{tmp_path}/out.nii.gz", "--kind", "surface", "--radius", "1"]
+    assert main(arguments) == 0
+    found = np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj)
+    np.testing.assert_array_equal(found, tubed_skeleton(label, radius=1, kind="surface"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prune", "-1"], "--prune must be at least 0, got -1"),
+        (["--prune-factor", "inf"], "--prune-factor must be at least 0, got inf"),
+        (["--kind", "surface", "--prune", "2", "--swc", "a"], "--prune and --swc: surfaces have no branches"),
+        (["--graph", "/proc/nothing/a.csv"], "--graph cannot be written"),
+        (["--swc", "/dev/null"], "--swc must be a folder, got /dev/null"),
+    ],
+)
+def test_wrong_use_of_graphs(tmp_path, capsys, options, message):
+    np.save(tmp_path / "a.npy", make_label((9, 9, 9)))
+    with pytest.raises(SystemExit):
+        main(["skeletonize", f"{tmp_path}/a.npy", f"{tmp_path}/out.npy", *options])
+    assert message in capsys.readouterr().err
 
 
 def test_names_that_are_no_text(tmp_path):

@@ -50,6 +50,40 @@ def test_little_in_common():
     assert compute_centerline_dice(pred, label) == 0
 
 
+@pytest.mark.parametrize("spacing", [0.5, (3.0, 0.5)])
+def test_lengths_count_with_a_spacing(spacing, device):
+    """A line along each axis, of which half of the second is found."""
+    label = torch.zeros(1, 1, 30, 41, device=device)
+    label[..., 3, 2:39], label[..., 10:27, 20] = 1, 1  # 36 steps, 16 steps
+    found = label.clone()
+    found[..., 18:, :] = 0
+    sizes = np.broadcast_to(spacing, 2)
+    total, inside = 36 * sizes[1] + 16 * sizes[0], 36 * sizes[1] + 7.5 * sizes[0]  # half of the step that is cut
+    options = {"spacing": spacing, "method": "zhang"}
+    sensitivity = compute_centerline_dice(found, label, score="sensitivity", **options)
+    assert sensitivity.item() == pytest.approx(inside / total)
+    assert compute_centerline_dice(found, label, score="precision", **options).item() == 1
+    metric = CenterlineDiceMetric(score="sensitivity", **options)
+    metric(found, label)
+    assert metric.aggregate().item() == sensitivity.item()
+    assert compute_centerline_dice(torch.zeros_like(label), label, spacing=1) == 0
+    assert compute_centerline_dice(label, torch.zeros_like(label), spacing=1, ignore_empty=False) == 0
+    for bad in (0, (1, 2, 3)):
+        with pytest.raises(ValueError, match="`spacing` to be a positive number or 2 of them"):
+            compute_centerline_dice(found, label, spacing=bad)
+
+
+def test_batches_and_channels_have_lengths_of_their_own():
+    rng = np.random.default_rng(0)
+    label, found = (torch.from_numpy(rng.random((2, 3, 12, 13, 14)) < 0.3) for _ in range(2))
+    options = {"spacing": (0.5, 1, 2), "include_background": True}
+    together = compute_centerline_dice(found, label, **options)
+    for b in range(2):
+        for c in range(3):
+            alone = compute_centerline_dice(found[b, c][None, None], label[b, c][None, None], **options)
+            assert alone.item() == together[b, c].item()
+
+
 def test_empty_masks():
     empty, full = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     assert compute_centerline_dice(empty, full) == 0

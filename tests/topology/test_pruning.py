@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter
 
 from monai_topoloss.datasets import synthetic_vessels
-from monai_topoloss.topology import skeleton_graph, skeletonize
+from monai_topoloss.topology import skeleton_graph, skeletonize, tubed_skeleton
 from tests.images import KINDS, random_mask
 from tests.oracles import lee
 
@@ -128,6 +128,23 @@ def test_items_and_kinds_of_tensors(device):
     for mask, pruned in zip(masks, found, strict=True):
         torch.testing.assert_close(skeletonize(mask, prune=3.5), pruned)
     assert skeletonize(masks[:0], prune=3, spatial_dims=2).shape == (0, 9, 30)
+
+
+@pytest.mark.parametrize("options", [{}, {"per_class": True}, {"radius": 1.3, "spacing": (0.5, 1, 0.7)}])
+def test_tubes_of_pruned_skeletons(options, device):
+    rng = np.random.default_rng(0)
+    label = torch.from_numpy((rng.random((2, 16, 17, 18)) < 0.5) * rng.integers(1, 3, (2, 16, 17, 18)).astype("u1"))
+    label = label.to(device)
+    whole = tubed_skeleton(label, spatial_dims=3, **options)
+    assert torch.equal(tubed_skeleton(label, spatial_dims=3, prune=1e-9, **options), whole)
+    pruned = tubed_skeleton(label, spatial_dims=3, prune=4, **options)
+    assert pruned.dtype == torch.uint8
+    assert ((pruned == 0) | (pruned == whole)).all()
+    bare = {**options, "radius": 0}
+    masks = [label == value for value in (1, 2)] if "per_class" in options else [label != 0]
+    skeletons = [skeletonize(m, spatial_dims=3, prune=4, spacing=options.get("spacing")) for m in masks]
+    expected = torch.stack(skeletons).any(dim=0)
+    assert torch.equal(tubed_skeleton(label, spatial_dims=3, prune=4, **bare) != 0, expected)
 
 
 def test_without_background_nothing_is_long_enough():

@@ -163,9 +163,32 @@ def test_deterministic_before_and_after_spatial_transforms():
         assert pipeline(label).any()
 
 
+def test_pruning_by_the_affine_and_surfaces(device):
+    label = torch.from_numpy(random_label("tubes", 3, 2)).to(device)[None]
+    image = MetaTensor(label, affine=torch.diag(torch.tensor([0.5, 2.0, 1.0, 1.0])))
+    pruned = Skeletonize(prune=6, units="mm")(image)
+    assert isinstance(pruned, MetaTensor)
+    spacing = (0.5, 2.0, 1.0)
+    expected = skeletonize(label[0], prune=6, spacing=spacing)
+    np.testing.assert_array_equal(pruned[0].cpu() != 0, expected.cpu())
+    assert 0 < expected.sum() < skeletonize(label[0]).sum()
+    assert torch.equal(Skeletonize(prune_factor=1.2, spacing=2)(label)[0] != 0, skeletonize(label[0], prune_factor=1.2))
+    tube = TubedSkeletonize(radius=1, units="mm", prune=6)(image)
+    assert torch.equal(tube.as_tensor()[0], tubed_skeleton(label[0], radius=1, spacing=spacing, prune=6))
+    for transform, function in ((Skeletonize, skeletonize), (TubedSkeletonize, tubed_skeleton)):
+        found = transform(kind="surface")(label)[0]
+        assert torch.equal(found, function(label[0], kind="surface").to(found.dtype))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda: Skeletonize(kind="sheet"), ValueError, "`kind` to be one of 'curve', 'surface', got 'sheet'"),
+        (lambda: Skeletonize(kind="surface")(np.zeros((1, 4, 4))), ValueError, "Expected a volume for kind='surface'"),
+        (lambda: TubedSkeletonize(kind="surface", prune=1), ValueError, "a surface has no branches"),
+        (lambda: Skeletonize(prune=-1), ValueError, "`prune` to be at least 0, got -1"),
+        (lambda: Skeletonize(spacing=1, units="mm"), ValueError, "which takes that of each label, got both"),
+        (lambda: Skeletonize(units="mm")(np.zeros((1, 4, 4))), TypeError, "Expected a MetaTensor"),
         (
             lambda: TubedSkeletonize(method="thin"),
             ValueError,

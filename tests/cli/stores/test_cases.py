@@ -56,6 +56,21 @@ def test_all_metrics_of_masks(tmp_path, shape, connectivity):
     assert 0 < float(row["cldice"]) < 1
 
 
+def test_lengths_of_centrelines(tmp_path, capsys):
+    prediction, label = (mask.astype(np.uint8) for mask in make_vessels((18, 20, 22)))
+    save_both(tmp_path, prediction, label)
+    (row,) = assert_same(tmp_path, "--metrics", "cldice", "tprec", "tsens", "--units", "mm", "--spacing", 1, 2, 0.5)
+    (plain,) = evaluate(tmp_path, "pred.npy", "label.npy", "--metrics", "cldice")[1]
+    assert row["cldice"] != plain["cldice"]
+    for name, array in (("a", prediction), ("b", label)):
+        save_ome(tmp_path / f"{name}.zarr", array.T, (10, 10, 5), scale=[0.5, 2, 1])
+    _, (same,) = evaluate(tmp_path, "a.zarr", "b.zarr", "--metrics", "cldice", "--units", "mm")
+    assert same["cldice"] == row["cldice"]
+    for suffix in ("npy", "zarr"):
+        assert evaluate(tmp_path, f"pred.{suffix}", f"label.{suffix}", "--units", "mm")[0] == 1
+        assert "--units mm takes the spacing of the label, which has none: pass --spacing" in capsys.readouterr().err
+
+
 def test_ignored_voxels(tmp_path):
     prediction, label = (mask.astype(np.int16) for mask in make_vessels((18, 20, 22)))
     label[6:9, 3:] = -1

@@ -69,6 +69,17 @@ def test_ome_zarr_into_ome_zarr(tmp_path, version):
     assert list(steps[1].translation) == [1.0, 2.0, 3.0]
 
 
+def test_surfaces(tmp_path, capsys):
+    label = make_label()
+    save_array(tmp_path / "in.zarr", label, (5, 10, 10))
+    assert skeletonize(tmp_path / "in.zarr", tmp_path / "out.zarr", "--kind", "surface") == 0
+    found = zarr.open_array(str(tmp_path / "out.zarr"), mode="r")[:]
+    np.testing.assert_array_equal(found, tubed_skeleton(label, radius=0, kind="surface"))
+    with pytest.raises(SystemExit):
+        skeletonize(tmp_path / "in.zarr", tmp_path / "more.zarr", "--prune", "3", "--graph", tmp_path / "a.csv")
+    assert "--prune and --graph: not of Zarr stores" in capsys.readouterr().err
+
+
 def test_radius_in_the_units_of_the_store(tmp_path, capsys):
     label = make_label()
     save_ome(tmp_path / "in.zarr", label, (5, 10, 10), scale=[2.0, 0.5, 0.25])
