@@ -23,6 +23,7 @@ from monai_topoloss import (
     tubed_skeleton,
 )
 from monai_topoloss.datasets import synthetic_neurites, synthetic_vessels
+from monai_topoloss.visualize import render_critical
 
 FOLDER = Path(__file__).parent / "images"
 GREEN, VERMILION, BLUE, GREY = "#009E73", "#D55E00", "#56B4E9", "#BBBBBB"
@@ -38,6 +39,7 @@ def main() -> None:
     draw_soft_centerline_dice(label)
     draw_neighbor_penalty(label)
     draw_affinities()
+    draw_volume()
 
 
 def draw_skeleton_recall(label: NDArray[np.bool_]) -> None:
@@ -173,6 +175,24 @@ def draw_affinities() -> None:
         axis.set_title(title)
     add_captions(axes, ["", "as predicted", "missed (orange),\ninvented (blue)", *counts])
     figure.savefig(FOLDER / "flow_affinities.png", dpi=150)
+
+
+def draw_volume() -> None:
+    """Render two trees of vessels in 3-D, as predicted: with two gaps, and with a bridge between them."""
+    label = synthetic_vessels((64, 64, 64), seed=116, num_trees=2)[1][0]
+    trees = label != 0
+    found = trees.copy()
+    first, second = (np.argwhere(label == tree) for tree in (1, 2))
+    for places in (first, second):
+        middle = places[np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()]
+        found[tuple(slice(x - 3, x + 4) for x in middle)] = False
+    apart = np.linalg.norm(first[:, None] - second, axis=2)
+    start, stop = (places[k] for places, k in zip((first, second), np.divmod(apart.argmin(), len(second)), strict=True))
+    for share in np.linspace(0, 1, 20):
+        x, y, z = (start * (1 - share) + stop * share).round().astype(int)
+        found[x - 1 : x + 2, y - 1 : y + 2, z - 1 : z + 2] = True
+    picture = FOLDER / "broken_3d.png"
+    render_critical(found, trees, spacing=0.5, size=(560, 640), scale_bar=True, legend=True, path=picture)
 
 
 def draw_edges(axis: Axes, affinity: NDArray[np.bool_], name: str) -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from monai_topoloss._checks.options import check_int, check_spacing
+from monai_topoloss._checks.options import (
+    UNITS,
+    check_finite_number,
+    check_int,
+    check_option,
+    check_radius,
+    check_spacing,
+)
 from monai_topoloss._checks.tensors import check_channel_first
 
 _LONGEST_VOXEL = 1000
 _MOST_PIXELS = 2**31
+_MOST_RENDERED = 4096  # pixels a side, which the software that renders without a GPU can
+SCENE_ENDINGS = (".png", ".glb")  # of a rendered picture, and of the scene itself
 
 
 def check_one_image(name: str, image: Tensor, spatial_dims: int | None) -> None:
@@ -105,6 +116,22 @@ def check_drawn_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
     return sizes
 
 
+def check_unit(unit: Any) -> None:
+    """Check the name of a unit."""
+    if not isinstance(unit, str):
+        raise TypeError(f"Expected `unit` to be a str, got {type(unit).__name__}.")
+
+
+def check_drawn_radius(radius: Any, units: Any, spacing: Sequence[float] | None) -> None:
+    """Check the radius of a tube: a number of voxels, or a length where the spacing is known."""
+    check_option("units", units, UNITS)
+    if units == UNITS[0] and isinstance(radius, float):
+        raise TypeError("Expected `radius` to be an int, a number of voxels, got float; with `units='mm'` a length.")
+    if units != UNITS[0] and spacing is None:
+        raise ValueError(f"Expected `spacing` or a MetaTensor, which knows it, with `units={units!r}`, got neither.")
+    check_radius(radius, None if units == UNITS[0] else spacing)
+
+
 def check_scale(scale: Any, shape: Sequence[int]) -> None:
     """Check that a picture is not enlarged beyond what memory holds."""
     check_int("scale", scale, minimum=1)
@@ -123,6 +150,50 @@ def check_image_of(image: Tensor, shape: tuple[int, ...]) -> None:
     channels = image.shape[: image.ndim - len(shape)]
     if tuple(image.shape[len(channels) :]) != shape or len(channels) > 1 or 0 in channels:
         raise ValueError(f"Expected `image` of shape {shape}, or with channels in front, got {tuple(image.shape)}.")
+
+
+def check_volume(name: str, image: Tensor, function: str) -> None:
+    """Check that there is one volume, for what only volumes have."""
+    if image.ndim != 3:
+        raise ValueError(
+            f"Expected `{name}` to be a volume with 3 axes, got shape {tuple(image.shape)}; `{function}` draws images,"
+            f" and of channels render one, such as `{name}[1]`."
+        )
+    check_has_voxels(name, image.shape)
+
+
+def check_size(size: Any) -> tuple[int, int]:
+    """Return height and width of a rendered picture."""
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        raise TypeError(f"Expected `size` to be two ints, height and width, got {size!r}.")
+    for side in size:
+        check_int("size", side, minimum=1)
+    height, width = (int(side) for side in size)
+    if max(height, width) > _MOST_RENDERED:
+        raise ValueError(f"Expected `size` to be at most {_MOST_RENDERED} pixels a side, got {size}.")
+    return height, width
+
+
+def check_camera(azimuth: Any, elevation: Any, up: Any) -> tuple[float, float, int]:
+    """Return the angles of a camera, in degrees, and the axis that points up, counted from the start."""
+    check_int("up", up)
+    if not -3 <= up < 3:
+        raise ValueError(f"Expected `up` from -3 to 2, got {up}.")
+    if not -90 <= check_finite_number("elevation", elevation) <= 90:
+        raise ValueError(f"Expected `elevation` from -90 to 90 degrees, got {elevation}.")
+    return check_finite_number("azimuth", azimuth), float(elevation), int(up) % 3
+
+
+def check_scene_path(path: Any) -> Path | None:
+    """Return where to write a picture or a scene, which its ending says, or None."""
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Expected `path` to be a str or path, got {type(path).__name__}.")
+    place = Path(path)
+    if place.suffix.lower() not in SCENE_ENDINGS:
+        raise ValueError(f"Expected `path` to end in {' or '.join(SCENE_ENDINGS)}, got {str(path)!r}.")
+    return place
 
 
 def check_destinations(**destinations: Any) -> None:

@@ -22,6 +22,8 @@ MERGE = (86, 180, 233)  # sky blue
 SKELETON = (213, 94, 0)
 TUBE = (230, 159, 0)  # orange
 
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
 Colour = tuple[int, int, int]
 Scale = tuple[int, int]  # pixels that a voxel is high and wide
 Canvas = NDArray[np.uint8]
@@ -114,15 +116,32 @@ def ring(mask: Mask, distance: float, width: float) -> Mask:
     return np.asarray((away > distance) & (away <= distance + width))
 
 
-def add_legend(canvas: Canvas, entries: Sequence[tuple[Colour, str]]) -> Canvas:
+def drawable(text: str) -> str:
+    """Return text without the signs for micro, which the font that comes with Pillow lacks."""
+    return text.translate({0xB5: "u", 0x3BC: "u"})
+
+
+def ink_on(paper: Colour) -> Colour:
+    """Return the colour of text on black or white."""
+    return WHITE if paper == BLACK else BLACK
+
+
+def text_size(canvas: Canvas) -> int:
+    """Return how high text is, in pixels."""
+    return max(12, int(canvas.shape[1]) // 60)
+
+
+def add_legend(canvas: Canvas, entries: Sequence[tuple[Colour, str]], *, paper: Colour = BLACK) -> Canvas:
     """Return a canvas with a strip below that says what colours mean, in as many lines as it takes.
 
     A canvas that is narrower than an entry gets wider.
     """
-    size = max(12, canvas.shape[1] // 60)
+    size = text_size(canvas)
     font = ImageFont.load_default(size)
+    entries = [(colour, drawable(text)) for colour, text in entries]
     widest = max(math.ceil(font.getlength(text)) for _, text in entries) + 3 * size
-    canvas = np.pad(canvas, ((0, 0), (0, max(0, widest - canvas.shape[1])), (0, 0)))
+    missing = np.full((len(canvas), max(0, widest - canvas.shape[1]), 3), paper, np.uint8)
+    canvas = np.concatenate([canvas, missing], axis=1)
     place, line, placed = size // 2, 0, []
     for colour, text in entries:
         width = 2 * size + int(font.getlength(text))
@@ -130,10 +149,10 @@ def add_legend(canvas: Canvas, entries: Sequence[tuple[Colour, str]]) -> Canvas:
             place, line = size // 2, line + 1
         placed.append((place, line, colour, text))
         place += width + size
-    strip = Image.new("RGB", (canvas.shape[1], 2 * size * (line + 1)))
+    strip = Image.new("RGB", (canvas.shape[1], 2 * size * (line + 1)), paper)
     pen = ImageDraw.Draw(strip)
     for x, line, colour, text in placed:
         y = size // 2 + 2 * size * line
         pen.rectangle((x, y, x + size, y + size), fill=colour)
-        pen.text((x + 1.5 * size, y + size / 2), text, font=font, fill="white", anchor="lm")
+        pen.text((x + 1.5 * size, y + size / 2), text, font=font, fill=ink_on(paper), anchor="lm")
     return np.concatenate([canvas, np.asarray(strip)])

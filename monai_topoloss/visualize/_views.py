@@ -57,16 +57,25 @@ def views_of(shape: tuple[int, ...], axis: int | Sequence[int] | None, index: in
     return [View(each, index) for each in axes] if axes else [View()]
 
 
-def spacing_of(spacing: float | Sequence[float] | None, ndim: int, *images: Any) -> tuple[float, ...]:
-    """Return the size of voxels along each axis: as given, or as the first image says that knows it, or 1."""
+def known_spacing(spacing: float | Sequence[float] | None, ndim: int, *images: Any) -> tuple[float, ...] | None:
+    """Return the size of voxels along each axis: as given, or as the first image says that knows it, or None.
+
+    The identity is the affine of images that know none.
+    """
     if spacing is not None:
         return check_drawn_spacing(spacing, ndim)
     for image in images:
         if isinstance(image, MetaTensor) and image.affine.ndim == 2 and len(image.affine) > ndim:
             sizes = tuple(float(size) for size in affine_to_spacing(image.affine, ndim))
-            if all(0 < size < math.inf for size in sizes):
+            is_identity = torch.equal(image.affine.cpu(), torch.eye(len(image.affine), dtype=image.affine.dtype))
+            if not is_identity and all(0 < size < math.inf for size in sizes):
                 return check_drawn_spacing(sizes, ndim)
-    return (1.0,) * ndim
+    return None
+
+
+def spacing_of(spacing: float | Sequence[float] | None, ndim: int, *images: Any) -> tuple[float, ...]:
+    """Return the size of voxels along each axis; 1 where it is not known."""
+    return known_spacing(spacing, ndim, *images) or (1.0,) * ndim
 
 
 def make_grey(image: Any, shape: tuple[int, ...], view: View) -> NDArray[np.float32]:

@@ -56,17 +56,17 @@ def _rank(mask: Tensor, views: Sequence[View], spacing: Sequence[float], colour:
     """Return windows around the components of a mask, the largest first."""
     if views[0].place is not None:  # of a slice, which is the only view
         view = views[0]
-        for places in _components(torch.from_numpy(view.of(mask))):
+        for places in components(torch.from_numpy(view.of(mask))):
             yield _window_of(places, 0, view.across(mask.shape), view.across(spacing), colour)
         return
-    for places in _components(mask):
+    for places in components(mask):
         shadows = [np.unique(places[:, view.across(range(mask.ndim))], axis=0) for view in views]
         areas = [len(shadow) * np.prod(view.across(spacing)) for shadow, view in zip(shadows, views, strict=True)]
         best = int(np.argmax(areas))
         yield _window_of(shadows[best], best, views[best].across(mask.shape), views[best].across(spacing), colour)
 
 
-def _components(mask: Tensor) -> list[Places]:
+def components(mask: Tensor) -> list[Places]:
     """Return the places of each component's voxels, the largest component first."""
     labels = np.asarray(label_components(mask.cpu(), spatial_dims=mask.ndim).labels)
     where = np.argwhere(labels)

@@ -9,10 +9,11 @@ from monai.config import NdarrayTensor
 from monai.utils import optional_import
 
 from monai_topoloss._checks.options import check_int
-from monai_topoloss._checks.pictures import check_has_voxels
+from monai_topoloss._checks.pictures import check_has_voxels, check_unit
 from monai_topoloss.visualize._draw import Colour, choose_scale
 from monai_topoloss.visualize._objects import Objects, find_objects_of_classes
-from monai_topoloss.visualize._views import Voxel, make_grey, spacing_of, views_of
+from monai_topoloss.visualize._scale_bar import choose_scale_bar
+from monai_topoloss.visualize._views import Voxel, known_spacing, make_grey, views_of
 from monai_topoloss.visualize._windows import Window, find_windows
 from monai_topoloss.visualize.overlay import Scene, count, describe, draw_scene, make_scene
 
@@ -27,6 +28,7 @@ _SIZE, _SIZE_OF_SEVERAL = 7.0, 4.5  # inches that overviews are wide or high, th
 _THINNEST = 2.0  # inches of an overview's other side
 _MARGIN = 0.5  # inches for legend and title
 _NARROWEST, _ENTRY = 3.2, 1.5  # inches of the figure, and of an entry of its legend
+_INSET = 0.03  # of an overview's width, between scale bar and edge
 _TEXT = 0.2  # inches that a number is high and wide
 _NUMBER: dict[str, Any] = {"color": "white", "fontsize": 11, "fontweight": "bold"}
 
@@ -63,6 +65,8 @@ def plot_critical(
     spacing: float | Sequence[float] | None = None,
     axis: int | Sequence[int] | None = None,
     index: int | None = None,
+    scale_bar: bool | None = None,
+    unit: str = "mm",
     backend: str = "auto",
 ) -> Figure:
     """Make a figure of where a prediction splits and merges objects: overlays, close-ups, legend with numbers.
@@ -89,6 +93,8 @@ def plot_critical(
         axis: along which a volume is looked at, one or several. Default: all three.
         index: which slice of a volume to show, with one ``axis``. Default: the maximum. Splits and merges are those of
             the whole volume.
+        scale_bar: draw bars into the overviews, see `critical_overlay`. Default: where the size of voxels is known.
+        unit: see `critical_overlay`.
         backend: see `critical_overlay`.
 
     Returns:
@@ -114,6 +120,7 @@ def plot_critical(
     if not has_matplotlib:
         raise ImportError('Figures need matplotlib, which `pip install "monai-topoloss[visualize]"` installs.')
     check_int("zooms", zooms, minimum=0)
+    check_unit(unit)
     classes = find_objects_of_classes(
         prediction,
         label,
@@ -128,7 +135,8 @@ def plot_critical(
     shape = tuple(classes[0].label.shape)
     check_has_voxels("prediction", shape)
     views = views_of(shape, axis, index)
-    sizes = spacing_of(spacing, len(shape), prediction, label, image)
+    known = known_spacing(spacing, len(shape), prediction, label, image)
+    sizes = known or (1.0,) * len(shape)
     greys = [make_grey(image, shape, view) for view in views]
     rows = [
         _Row(
@@ -142,7 +150,10 @@ def plot_critical(
     voxels = [view.across(sizes) for view in views]
     layout = _lay_out(figure, rows, voxels)
     for number, row in enumerate(rows):
-        _draw_row(figure, layout, number, row, voxels)
+        overviews = _draw_row(figure, layout, number, row, voxels)
+        if scale_bar or (scale_bar is None and known):
+            for axes, scene, voxel in zip(overviews, row.scenes, voxels, strict=True):
+                _add_scale_bar(axes, scene.label.shape[1], voxel, unit if known else None)
     for axes, view in zip(figure.axes, views, strict=False):  # of the first row
         axes.set_title(view.describe(), fontsize="medium")
     _add_legend(figure, rows)
@@ -167,8 +178,8 @@ def _lay_out(figure: Figure, rows: list[_Row], voxels: list[Voxel]) -> _Layout:
     return _Layout(widths, height, grid)
 
 
-def _draw_row(figure: Figure, layout: _Layout, number: int, row: _Row, voxels: list[Voxel]) -> None:
-    """Draw a class: overviews, and close-ups of what they show."""
+def _draw_row(figure: Figure, layout: _Layout, number: int, row: _Row, voxels: list[Voxel]) -> list[Axes]:
+    """Draw a class: overviews, which are returned, and close-ups of what they show."""
     top, left = 2 * number, len(row.scenes)
     overviews = []
     for column, (scene, voxel) in enumerate(zip(row.scenes, voxels, strict=True)):
@@ -188,6 +199,7 @@ def _draw_row(figure: Figure, layout: _Layout, number: int, row: _Row, voxels: l
         )
         text = (_TEXT * per_inch * voxel[1] / voxel[0], _TEXT * per_inch)  # its size in voxels
         _connect(overviews[window.view], close_up, window, str(place + 1), scene.label.shape, text)
+    return overviews
 
 
 def _show(axes: Axes, scene: Scene, voxel: Voxel, *, with_rings: bool) -> None:
@@ -222,6 +234,27 @@ def _connect(
         y, va = rows.start - 0.5, "top"  # inside
     x, ha = (columns.start - 0.5, "left") if width - columns.start > text[1] else (columns.stop - 0.5, "right")
     overview.text(x, y, number, va=va, ha=ha, clip_on=False, **style)
+
+
+def _add_scale_bar(axes: Axes, columns: int, voxel: Voxel, unit: str | None) -> None:
+    """Draw a bar in the lower right corner, of an overview that is so many columns wide."""
+    bar = choose_scale_bar(columns * voxel[1], unit)
+    if bar is None:
+        return
+    line, _ = optional_import("matplotlib.lines", name="Line2D")
+    stroke, _ = optional_import("matplotlib.patheffects", name="withStroke")
+    shift, _ = optional_import("matplotlib.transforms", name="offset_copy")
+    right = columns - 0.5 - columns * _INSET
+    left = right - bar.length / voxel[1]
+    above = {
+        points: shift(axes.get_xaxis_transform(), fig=axes.get_figure(root=True), y=points, units="points")
+        for points in (7, 11)
+    }
+    edge = [stroke(linewidth=5, foreground="black")]
+    style: dict[str, Any] = {"color": "white", "path_effects": edge}
+    axes.add_line(line([left, right], [0, 0], transform=above[7], linewidth=3, solid_capstyle="butt", **style))
+    style["path_effects"] = [stroke(linewidth=2, foreground="black")]
+    axes.text(right, 0, bar.text, transform=above[11], ha="right", va="bottom", fontsize=9, **style)
 
 
 def _add_legend(figure: Figure, rows: list[_Row]) -> None:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from monai.config import NdarrayTensor
+from monai.data import MetaTensor
 from numpy.typing import NDArray
+from torch import Tensor
 
-from monai_topoloss._checks.options import check_int
-from monai_topoloss._checks.pictures import check_one_image
+from monai_topoloss._checks.options import UNITS, check_int
+from monai_topoloss._checks.pictures import check_drawn_radius, check_one_image, check_unit
 from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor
 from monai_topoloss.topology import skeletonize, tubed_skeleton
 from monai_topoloss.visualize._draw import (
@@ -37,7 +39,8 @@ from monai_topoloss.visualize._draw import (
     stripes,
 )
 from monai_topoloss.visualize._objects import Objects, find_objects
-from monai_topoloss.visualize._views import View, make_grey, spacing_of, views_of
+from monai_topoloss.visualize._scale_bar import add_scale_bar
+from monai_topoloss.visualize._views import View, known_spacing, make_grey, views_of
 
 __all__ = ["critical_overlay", "skeleton_overlay"]
 
@@ -114,6 +117,8 @@ def critical_overlay(
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
+    scale_bar: bool = False,
+    unit: str = "mm",
     legend: bool = False,
     backend: str = "auto",
 ) -> NDArray[np.uint8]:
@@ -146,6 +151,9 @@ def critical_overlay(
             whole volume.
         scale: how many pixels a voxel is wide along its shorter side. Default: so many that the picture has 1200 or
             more along a side.
+        scale_bar: draw a bar of a round length, about a fifth of the picture's width, which says how long it is: in
+            voxels if their size is not known, as of a MetaTensor with the identity as affine.
+        unit: name of the unit of ``spacing`` or the affine, for the scale bar.
         legend: add a strip below that says what the colours mean, and how many splits and merges there are.
         backend: where to compute, ``"auto"`` follows the prediction.
 
@@ -154,7 +162,7 @@ def critical_overlay(
         and as wide as its text at least.
 
     Raises:
-        TypeError: if an image is no tensor or array of real numbers, or a number no int.
+        TypeError: if an image is no tensor or array of real numbers, a number no int, or ``unit`` no str.
         ValueError: if shapes or devices differ, there are channels or the rank is not 2-D or 3-D, ids are negative, too
             high or no whole numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, ``edges`` are empty
             or of another rank, or come with ``num_classes`` or ``connectivity``, or ``axis``, ``index``, ``scale``,
@@ -171,6 +179,7 @@ def critical_overlay(
         ((50, 90, 3), [213, 94, 0])
     """
     check_int("axis", axis)
+    check_unit(unit)
     objects = find_objects(
         prediction,
         label,
@@ -183,9 +192,13 @@ def critical_overlay(
     )
     shape = tuple(objects.label.shape)
     (view,) = views_of(shape, axis, index)
-    voxel = view.across(spacing_of(spacing, len(shape), prediction, label, image))
+    sizes = known_spacing(spacing, len(shape), prediction, label, image)
+    voxel = view.across(sizes or (1.0,) * len(shape))
     scene = make_scene(objects, make_grey(image, shape, view), view)
-    canvas = draw_scene(scene, choose_scale(scale, scene.label.shape, voxel), with_rings=True)
+    pixels = choose_scale(scale, scene.label.shape, voxel)
+    canvas = draw_scene(scene, pixels, with_rings=True)
+    if scale_bar:
+        canvas = add_scale_bar(canvas, voxel[1] / pixels[1], unit if sizes else None)
     return add_legend(canvas, describe(objects)) if legend else canvas
 
 
@@ -193,13 +206,16 @@ def skeleton_overlay(
     label: NdarrayTensor,
     image: NdarrayTensor | None = None,
     *,
-    radius: int = 0,
+    radius: float = 0,
+    units: str = UNITS[0],
     method: str | None = None,
     spatial_dims: int | None = None,
     spacing: float | Sequence[float] | None = None,
     axis: int = 0,
     index: int | None = None,
     scale: int | None = None,
+    scale_bar: bool = False,
+    unit: str = "mm",
     legend: bool = False,
     backend: str = "auto",
 ) -> NDArray[np.uint8]:
@@ -210,13 +226,16 @@ def skeleton_overlay(
     Args:
         label: mask or class ids, ``(*spatial)`` in 2-D or 3-D; 0 is background.
         image: what was segmented, ``(*spatial)`` or ``(C, *spatial)``; shown in grey. Default: black.
-        radius: of the tube, in voxels; 0 shows the bare skeleton.
+        radius: of the tube, in voxels or with ``units="mm"`` a length; 0 shows the bare skeleton.
+        units: ``"mm"`` measures the radius in the units of ``spacing``, or of a MetaTensor's affine.
         method: thinning method, see `monai_topoloss.topology.skeletonize`.
         spatial_dims: see `critical_overlay`.
         spacing: see `critical_overlay`.
         axis: along which a volume is looked at.
         index: which slice of a volume to show. Default: the maximum along the axis.
         scale: see `critical_overlay`.
+        scale_bar: see `critical_overlay`.
+        unit: see `critical_overlay`.
         legend: add a strip below that says what the colours mean.
         backend: where to compute, ``"auto"`` follows the label.
 
@@ -224,10 +243,10 @@ def skeleton_overlay(
         The picture, see `critical_overlay`.
 
     Raises:
-        TypeError: if an image is no tensor or array of real numbers, or a number no int.
+        TypeError: if an image is no tensor or array of real numbers, a number no int, or ``unit`` no str.
         ValueError: if shapes differ, there are channels or the rank is not 2-D or 3-D, ids are negative or no whole
-            numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, or ``radius``, ``method``, ``axis``,
-            ``index`` or ``scale`` is out of range.
+            numbers, ``image`` holds NaN or infinity, ``spacing`` is not positive, or not known with ``units="mm"``, or
+            ``radius``, ``method``, ``axis``, ``index`` or ``scale`` is out of range.
 
     Example:
         >>> import numpy as np
@@ -237,22 +256,47 @@ def skeleton_overlay(
         (20, 36, 3)
     """
     check_int("axis", axis)
+    check_unit(unit)
     ids = check_tensor("label", label)
     check_one_image("label", ids, spatial_dims)
+    shape = tuple(ids.shape)
+    sizes = known_spacing(spacing, len(shape), label, image)
     options: dict[str, Any] = {
         "method": method,
         "spatial_dims": check_spatial_dims("label", ids, spatial_dims),
         "backend": backend,
     }
-    shape = tuple(ids.shape)
     (view,) = views_of(shape, axis, index)
-    tube = tubed_skeleton(ids, radius=radius, **options)
+    tube = make_tube(ids, radius, units, sizes, (label, image), **options)
     skeleton = skeletonize(ids, **options)
     flat = view.of(ids)
-    pixels = choose_scale(scale, flat.shape, view.across(spacing_of(spacing, len(shape), label, image)))
+    voxel = view.across(sizes or (1.0,) * len(shape))
+    pixels = choose_scale(scale, flat.shape, voxel)
     canvas = canvas_of(make_grey(image, shape, view), pixels)
     fill(canvas, inner_contour(enlarge(flat, pixels), max(1, round(min(pixels) / 4))), LABEL)
     fill(canvas, enlarge(view.of(tube) != 0, pixels), TUBE, opacity=0.6)
     fill(canvas, enlarge(view.of(skeleton), pixels), SKELETON)
-    tube_entry = [(TUBE, f"tube of radius {radius}")] if radius else []
-    return add_legend(canvas, [(LABEL, "label"), (SKELETON, "skeleton"), *tube_entry]) if legend else canvas
+    if scale_bar:
+        canvas = add_scale_bar(canvas, voxel[1] / pixels[1], unit if sizes else None)
+    return add_legend(canvas, describe_skeleton(radius, units, unit)) if legend else canvas
+
+
+def make_tube(
+    ids: Tensor,
+    radius: float,
+    units: str,
+    spacing: tuple[float, ...] | None,
+    images: Sequence[Any],
+    **options: Any,
+) -> Tensor:
+    """Return the tube of a radius in voxels, or in the units of the spacing."""
+    if spacing is None and any(isinstance(image, MetaTensor) for image in images):
+        spacing = (1.0,) * ids.ndim  # which the identity says
+    check_drawn_radius(radius, units, spacing)
+    return tubed_skeleton(ids, radius=radius, spacing=None if units == UNITS[0] else spacing, **options)
+
+
+def describe_skeleton(radius: float, units: str, unit: str) -> list[tuple[Colour, str]]:
+    """Return what the colours of skeletons mean."""
+    length = f"{radius}" if units == UNITS[0] else f"{radius:g} {unit}".rstrip()
+    return [(LABEL, "label"), (SKELETON, "skeleton"), *([(TUBE, f"tube of radius {length}")] if radius else [])]

@@ -188,6 +188,52 @@ def test_skeleton(radius):
     np.testing.assert_array_equal(marked, tube)
 
 
+@pytest.mark.parametrize("spacing", [(1, 0.5), 0.5])
+def test_radius_in_units_of_the_spacing(spacing):
+    label = make_pair()[1]
+    sizes = np.broadcast_to(spacing, 2).tolist()
+    picture = skeleton_overlay(label, scale=3, radius=1.2, units="mm", spacing=spacing)
+    tube = tubed_skeleton(label.astype(np.uint8), radius=1.2, spacing=spacing)
+    rows, columns = (n // m for n, m in zip(picture.shape, label.shape, strict=False))
+    marked = (picture != picture[..., :1]).any(axis=2) & ~where(picture, LABEL)
+    np.testing.assert_array_equal(marked, (tube != 0).repeat(rows, 0).repeat(columns, 1))
+    affine = torch.diag(torch.tensor([*sizes, 1.0, 1.0]))
+    known = MetaTensor(label, affine=affine)
+    np.testing.assert_array_equal(skeleton_overlay(known, scale=3, radius=1.2, units="mm"), picture)
+    of_image = skeleton_overlay(
+        label, MetaTensor(np.zeros(label.shape), affine=affine), radius=1.2, units="mm", scale=3
+    )
+    np.testing.assert_array_equal(of_image, picture)
+    in_voxels = skeleton_overlay(label, scale=3, radius=1, spacing=spacing)
+    assert not np.array_equal(in_voxels, picture)
+
+
+def test_a_metatensor_of_the_identity_has_voxels_of_1():
+    label = make_pair()[1]
+    picture = skeleton_overlay(MetaTensor(label), radius=1.5, units="mm", scale=2)
+    np.testing.assert_array_equal(picture, skeleton_overlay(label, radius=1.5, units="mm", spacing=1, scale=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"radius": 1.5},
+            TypeError,
+            "Expected `radius` to be an int, a number of voxels, got float; with `units='mm'`",
+        ),
+        ({"radius": -1}, ValueError, "Expected `radius` to be at least 0"),
+        ({"units": "mm"}, ValueError, "Expected `spacing` or a MetaTensor, which knows it, with `units='mm'`"),
+        ({"units": "cm"}, ValueError, "Expected `units` to be one of 'voxels', 'mm', got 'cm'"),
+        ({"units": "mm", "spacing": 1, "radius": "2"}, TypeError, "Expected `radius` to be a number, got str"),
+        ({"units": "mm", "spacing": 1, "radius": -0.5}, ValueError, "Expected `radius` to be at least 0"),
+    ],
+)
+def test_bad_radius(options, error, message):
+    with pytest.raises(error, match=message):
+        skeleton_overlay(np.eye(5, dtype=bool), **options)
+
+
 @pytest.mark.parametrize("width", [10, 30, 200])
 def test_legend_is_below(width):
     prediction, label = make_pair((40, width))
