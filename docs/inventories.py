@@ -71,7 +71,14 @@ _SITES = {
     ),
     "networkx": (
         "https://networkx.org/documentation/stable/",
-        {"networkx.Graph": ("class", "reference/classes/graph.html#$")},
+        {
+            "networkx.Graph": ("class", "reference/classes/graph.html#$"),
+            "networkx.MultiGraph": ("class", "reference/classes/multigraph.html#$"),
+        },
+    ),
+    "scipy": (
+        "https://docs.scipy.org/doc/scipy/",
+        {"scipy.ndimage.distance_transform_edt": ("function", "reference/generated/$.html#$")},
     ),
     "skimage": (
         "https://scikit-image.org/docs/stable/",

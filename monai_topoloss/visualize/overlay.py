@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss._checks.options import UNITS, check_int
+from monai_topoloss._checks.options import KINDS, UNITS, check_int
 from monai_topoloss._checks.pictures import check_drawn_radius, check_one_image, check_unit
 from monai_topoloss._checks.tensors import check_spatial_dims, check_tensor
 from monai_topoloss.topology import skeletonize, tubed_skeleton
@@ -208,6 +208,9 @@ def skeleton_overlay(
     *,
     radius: float = 0,
     units: str = UNITS[0],
+    kind: str = KINDS[0],
+    prune: float | None = None,
+    prune_factor: float | None = None,
     method: str | None = None,
     spatial_dims: int | None = None,
     spacing: float | Sequence[float] | None = None,
@@ -228,7 +231,10 @@ def skeleton_overlay(
         image: what was segmented, ``(*spatial)`` or ``(C, *spatial)``; shown in grey. Default: black.
         radius: of the tube, in voxels or with ``units="mm"`` a length; 0 shows the bare skeleton.
         units: ``"mm"`` measures the radius in the units of ``spacing``, or of a MetaTensor's affine.
-        method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        kind: of skeleton, see `monai_topoloss.topology.skeletonize`.
+        prune: how long end branches must be to stay, measured as the radius is, see there.
+        prune_factor: how long they must be, times the radius of the mask there.
+        method: thinning method, see there.
         spatial_dims: see `critical_overlay`.
         spacing: see `critical_overlay`.
         axis: along which a volume is looked at.
@@ -262,13 +268,15 @@ def skeleton_overlay(
     shape = tuple(ids.shape)
     sizes = known_spacing(spacing, len(shape), label, image)
     options: dict[str, Any] = {
+        "kind": kind,
+        "prune": prune,
+        "prune_factor": prune_factor,
         "method": method,
         "spatial_dims": check_spatial_dims("label", ids, spatial_dims),
         "backend": backend,
     }
     (view,) = views_of(shape, axis, index)
-    tube = make_tube(ids, radius, units, sizes, (label, image), **options)
-    skeleton = skeletonize(ids, **options)
+    skeleton, tube = thin_and_thicken(ids, radius, units, sizes, (label, image), **options)
     flat = view.of(ids)
     voxel = view.across(sizes or (1.0,) * len(shape))
     pixels = choose_scale(scale, flat.shape, voxel)
@@ -281,19 +289,20 @@ def skeleton_overlay(
     return add_legend(canvas, describe_skeleton(radius, units, unit)) if legend else canvas
 
 
-def make_tube(
+def thin_and_thicken(
     ids: Tensor,
     radius: float,
     units: str,
     spacing: tuple[float, ...] | None,
     images: Sequence[Any],
     **options: Any,
-) -> Tensor:
-    """Return the tube of a radius in voxels, or in the units of the spacing."""
+) -> tuple[Tensor, Tensor]:
+    """Return the skeleton, and the tube of a radius in voxels, or in the units of the spacing."""
     if spacing is None and any(isinstance(image, MetaTensor) for image in images):
         spacing = (1.0,) * ids.ndim  # which the identity says
     check_drawn_radius(radius, units, spacing)
-    return tubed_skeleton(ids, radius=radius, spacing=None if units == UNITS[0] else spacing, **options)
+    options["spacing"] = None if units == UNITS[0] else spacing
+    return skeletonize(ids, **options), tubed_skeleton(ids, radius=radius, **options)
 
 
 def describe_skeleton(radius: float, units: str, unit: str) -> list[tuple[Colour, str]]:

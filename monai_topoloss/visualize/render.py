@@ -11,10 +11,9 @@ from monai.config import NdarrayTensor
 from numpy.typing import NDArray
 from PIL import Image
 
-from monai_topoloss._checks.options import UNITS
+from monai_topoloss._checks.options import KINDS, UNITS
 from monai_topoloss._checks.pictures import check_camera, check_scene_path, check_size, check_unit, check_volume
 from monai_topoloss._checks.tensors import check_tensor
-from monai_topoloss.topology import skeletonize
 from monai_topoloss.visualize._draw import LABEL, MERGE, PREDICTION, SKELETON, SPLIT, TUBE, WHITE, Colour, add_legend
 from monai_topoloss.visualize._glb import write_glb
 from monai_topoloss.visualize._objects import find_objects
@@ -22,7 +21,7 @@ from monai_topoloss.visualize._scale_bar import add_scale_bar
 from monai_topoloss.visualize._stage import aim, load_pyvista, photograph, upright
 from monai_topoloss.visualize._surfaces import Part, Space
 from monai_topoloss.visualize._views import known_spacing
-from monai_topoloss.visualize.overlay import describe, describe_skeleton, make_tube
+from monai_topoloss.visualize.overlay import describe, describe_skeleton, thin_and_thicken
 
 __all__ = ["render_critical", "render_skeleton"]
 
@@ -142,6 +141,9 @@ def render_skeleton(
     *,
     radius: float = 0,
     units: str = UNITS[0],
+    kind: str = KINDS[0],
+    prune: float | None = None,
+    prune_factor: float | None = None,
     method: str | None = None,
     spacing: float | Sequence[float] | None = None,
     size: tuple[int, int] = _SIZE,
@@ -163,7 +165,10 @@ def render_skeleton(
         label: mask or class ids, ``(x, y, z)``; 0 is background.
         radius: of the tube, in voxels or with ``units="mm"`` a length; 0 shows the bare skeleton.
         units: ``"mm"`` measures the radius in the units of ``spacing``, or of a MetaTensor's affine.
-        method: thinning method, see `monai_topoloss.topology.skeletonize`.
+        kind: of skeleton, see `monai_topoloss.topology.skeletonize`.
+        prune: how long end branches must be to stay, measured as the radius is, see there.
+        prune_factor: how long they must be, times the radius of the mask there.
+        method: thinning method, see there.
         spacing: see `render_critical`.
         size: see `render_critical`.
         azimuth: see `render_critical`.
@@ -196,10 +201,15 @@ def render_skeleton(
     ids = check_tensor("label", label)
     check_volume("label", ids, "skeleton_overlay")
     known = known_spacing(spacing, 3, label)
-    options: dict[str, Any] = {"method": method, "spatial_dims": 3, "backend": backend}
-    tube = make_tube(ids, radius, units, known, (label,), **options)
-    skeleton = skeletonize(ids, **options)
-
+    options: dict[str, Any] = {
+        "kind": kind,
+        "prune": prune,
+        "prune_factor": prune_factor,
+        "method": method,
+        "spatial_dims": 3,
+        "backend": backend,
+    }
+    skeleton, tube = thin_and_thicken(ids, radius, units, known, (label,), **options)
     space = Space(shot.pyvista, ids.shape, known or (1.0,) * 3)
     parts = [
         *space.surface_of("label", ids, LABEL, _HULL_OPACITY, is_outer=True),

@@ -400,3 +400,18 @@ def test_tolerance_of_instances():
 def test_bad_options_of_instances(options, message):
     with pytest.raises(ValueError, match=message):
         critical_overlay(*two_bars(), **options)
+
+
+def test_kinds_of_skeletons_and_pruning():
+    """The pictures show what the function returns."""
+    mask = ndimage.gaussian_filter(np.random.default_rng(0).random((40, 44)), 2) > 0.5
+    plain, pruned = skeleton_overlay(mask, scale=1), skeleton_overlay(mask, scale=1, prune=6)
+    for picture, skeleton in ((plain, skeletonize(mask)), (pruned, skeletonize(mask, prune=6))):
+        np.testing.assert_array_equal(where(picture, SPLIT), skeleton)
+    assert not np.array_equal(plain, pruned)
+    in_mm = skeleton_overlay(mask, scale=1, prune=3, units="mm", spacing=0.5)
+    np.testing.assert_array_equal(where(in_mm, SPLIT), skeletonize(mask, prune=6))
+    sheet = np.zeros((9, 20, 20), bool)
+    sheet[3:6, 2:18, 2:18] = True
+    picture = skeleton_overlay(sheet, scale=1, kind="surface")
+    np.testing.assert_array_equal(where(picture, SPLIT), skeletonize(sheet, kind="surface").any(axis=0))
