@@ -33,7 +33,7 @@ extensions = [
 exclude_patterns = ["_build", "**/bundle/**"]
 nitpicky = True
 nitpick_ignore_regex = [  # as annotations spell them
-    ("py:class", r"(numpy|np)\..*|(.*\.)?Ndarray(Tensor|OrTensor)|Tensor|Engine|Figure|(ND)?Array|nx\.Graph"),
+    ("py:class", r"(numpy|np)\..*|(.*\.)?Ndarray(Tensor|OrTensor)|Tensor|Engine|Figure|(ND)?Array|nx\.(Multi)?Graph"),
 ]
 
 html_theme = "furo"
