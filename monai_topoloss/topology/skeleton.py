@@ -205,12 +205,12 @@ def tubed_skeleton(
     items = as_items(tensor, spatial_dims)
     ball = make_ball(radius, spacing, items.shape[1:])
     thinning = backend_for(tensor, backend, method)
-    if not (length or factor):
+    if length or factor:
+        sizes, tubes = np.array(check_spacing(spacing, spatial_dims)), torch.zeros_like(items)
+        for mask in [items == value for value in items.unique() if value] if per_class else [items != 0]:
+            skeletons = thinning.skeletonize(mask, method=method)
+            skeletons = _prune(skeletons, mask, sizes, length=length, factor=factor, method=method)
+            tubes = torch.where(thinning.dilate(skeletons, ball=ball) & mask, items, tubes)
+    else:
         tubes = thinning.tubed_skeleton(items, ball=ball, per_class=per_class, method=method)
-        return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))
-    sizes, tubes = np.array(check_spacing(spacing, spatial_dims)), torch.zeros_like(items)
-    for mask in [items == value for value in items.unique() if value] if per_class else [items != 0]:
-        skeletons = thinning.skeletonize(mask, method=method)
-        skeletons = _prune(skeletons, mask, sizes, length=length, factor=factor, method=method)
-        tubes = torch.where(thinning.dilate(skeletons, ball=ball) & mask, items, tubes)
     return cast("NdarrayTensor", like(from_items(tubes, tensor), label, same_dtype=True))

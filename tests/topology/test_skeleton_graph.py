@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import networkx as nx
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from monai_topoloss.backends.cpu.links import link, list_neighbours
+from monai_topoloss.cli.files import read_picture
 from monai_topoloss.datasets import synthetic_vessels
 from monai_topoloss.topology import betti_numbers, skeleton_graph, skeletonize
 from tests.images import KINDS, random_mask
@@ -146,3 +148,27 @@ def test_errors(arguments, error, message):
     image, *options = arguments
     with pytest.raises(error, match=message):
         skeleton_graph(image, **(options[0] if options else {}))
+
+
+def test_ends_and_branches_of_skan(real_data):
+    """The same ends, each with a branch as long but for the way within its junction."""
+    skan = pytest.importorskip("skan")
+    (path,) = (real_data / "vesselexpress_patch" / "labels").iterdir()
+    mask = read_picture(path).array != 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what skan says about its future
+        table = skan.summarize(skan.Skeleton(skeletonize(mask)), separator="_")
+    graph = skeleton_graph(mask)
+    kinds = [{graph.nodes[one]["kind"], graph.nodes[other]["kind"]} for one, other in graph.edges()]
+    assert kinds.count({"end", "junction"}) == (table.branch_type == 1).sum() == 57
+    assert kinds.count({"end"}) == (table.branch_type == 0).sum() == 4
+    assert (kinds.count({"junction"}), (table.branch_type == 2).sum()) == (56, 59)
+    places = np.array([[table[f"image_coord_{end}_{axis}"] for axis in range(3)] for end in ("src", "dst")])
+    theirs = {
+        tuple(place): length for each in places for place, length in zip(each.T, table.branch_distance, strict=True)
+    }
+    for *ends, length in graph.edges(data="length"):
+        for node in ends:
+            if graph.nodes[node]["kind"] == "end":
+                assert length == pytest.approx(theirs[graph.nodes[node]["position"]], abs=1)
+    assert graph.size(weight="length") == pytest.approx(table.branch_distance.sum(), rel=0.005)
