@@ -18,7 +18,16 @@ from monai_topoloss._checks.options import check_option
 from monai_topoloss._fork import hold_at_forks
 from monai_topoloss.backends.base import Backend, GraphBackend, SoftBackend
 
-__all__ = ["BACKENDS", "Backend", "GraphBackend", "SoftBackend", "backend_for", "graph_backend", "soft_backend_for"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "GraphBackend",
+    "SoftBackend",
+    "backend_for",
+    "graph_backend",
+    "soft_backend_for",
+    "why_no_cuda",
+]
 
 BACKENDS = ("auto", "cpu", "cuda")
 
@@ -91,11 +100,16 @@ def _load(name: str) -> Backend:
 
 @functools.cache
 def _has_cuda() -> bool:
+    return not why_no_cuda()
+
+
+def why_no_cuda() -> str:
+    """Return why tensors on a GPU cannot be computed there, or nothing if they can."""
     try:
         _load("cuda")
-    except ImportError:
-        return False
-    return True
+    except ImportError as error:
+        return f"{error} {error.__cause__ or ''}".strip()
+    return ""
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The command line, ``python -m monai_topoloss``: evaluate predictions, skeletonize labels, compile kernels."""
+"""The command line, ``python -m monai_topoloss``: evaluate, skeletonize, compile kernels, say what there is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from monai_topoloss.cli import evaluate, skeletonize, warmup
+from monai_topoloss.cli import evaluate, info, skeletonize, warmup
 from monai_topoloss.cli.files import complain
 
 __all__ = ["main"]
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser("python -m monai_topoloss", description="Keep thin structures connected.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (evaluate, skeletonize, warmup):
+    for command in (evaluate, skeletonize, warmup, info):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
