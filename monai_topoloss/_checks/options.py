@@ -162,6 +162,7 @@ def check_method(method: str | None, spatial_dims: int | None = None, kind: str 
 
 def check_pruning(prune: Any, prune_factor: Any, kind: str) -> tuple[float, float]:
     """Return how long end branches of a skeleton must be at least, and in radii; 0 if it is None."""
+    check_option("kind", kind, KINDS)
     if kind == "surface" and not (prune is None and prune_factor is None):
         raise ValueError("Expected `prune` and `prune_factor` with kind='curve' only: a surface has no branches.")
     values = {"prune": prune, "prune_factor": prune_factor}

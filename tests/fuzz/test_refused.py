@@ -44,14 +44,22 @@ def of_class(metric, **options):
 EDGES, JOINED = [(1, 0), (0, 1)], torch.zeros(2, 5, 6)
 IMAGE, LABEL = np.zeros((5, 6), np.uint8), torch.zeros(5, 6)
 RANK = {"spatial_dims": None, "backend": "auto"}
+PRUNING = {"prune": None, "prune_factor": None}
 CRITICAL = {"connectivity": None, "num_classes": None, "ignore_index": None}
 VIEW = {"spatial_dims": None, "spacing": None, "axis": 0, "index": None, "backend": "auto", "connectivity": None}
 WEIGHTED = {"weight": None, "reduction": "mean", "radius": 2, "smooth_nr": 1e-5, "smooth_dr": 1e-5, "other_act": None}
 FOUND = {"alpha": 0.5, "beta": 0.5, "threshold": 0.0, "criterion": None, "reduction": "mean"}
 FUNCTIONS = {
-    "skeletonize": Function(topology.skeletonize, {"mask": IMAGE}, {"method": None, **RANK}),
+    "skeletonize": Function(
+        topology.skeletonize, {"mask": IMAGE}, {"method": None, "kind": "curve", **PRUNING, "spacing": None, **RANK}
+    ),
     "tubed_skeleton": Function(
-        topology.tubed_skeleton, {"label": IMAGE}, {"radius": 2, "ignore_index": None, "method": None, **RANK}
+        topology.tubed_skeleton,
+        {"label": IMAGE},
+        {"radius": 2, "ignore_index": None, "method": None, "kind": "curve", **PRUNING, **RANK},
+    ),
+    "skeleton_graph": Function(
+        topology.skeleton_graph, {"instances": IMAGE}, {"spacing": None, "method": None, "backend": "auto", **PRUNING}
     ),
     "label_components": Function(topology.label_components, {"image": IMAGE}, {"connectivity": 1, **RANK}),
     "betti_numbers": Function(topology.betti_numbers, {"mask": IMAGE}, {"connectivity": 1, **RANK}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,8 @@ from scipy import ndimage
 from skimage import measure, morphology
 
 from monai_topoloss import topology
-from tests.fuzz.properties import assert_result, by_item, call, fuzz
-from tests.fuzz.strategies import FLOATS, INTEGERS, batches, images, masks, pairs
+from tests.fuzz.properties import as_array, assert_result, by_item, call, fuzz
+from tests.fuzz.strategies import FLOATS, INTEGERS, batches, images, masks, pairs, shapes
 from tests.oracles import homology, lee, supervoxel
 from tests.oracles import skeleton_recall as oracle
 
@@ -76,6 +77,61 @@ def test_tubed_skeleton(data, radius, per_class):
         spatial_dims=rank(data.draw, shape, spatial_dims),
     )
     assert_result(found, label.argument, by_item(expect, label.values, spatial_dims), dtype="same")
+
+
+@fuzz(data=st.data())
+def test_surfaces(data):
+    shape, spatial_dims = data.draw(batches(ndims=(3,)))
+    image = data.draw(masks(shape))
+    options = {"kind": "surface", "spatial_dims": rank(data.draw, shape, spatial_dims)}
+    found = call(topology.skeletonize, image.argument, **options)
+    expected = by_item(lambda mask: lee.thin(mask != 0, surface=True), image.values, spatial_dims)
+    assert_result(found, image.argument, expected)
+
+
+@fuzz(data=st.data(), length=st.floats(0, 9), factor=st.floats(0, 3))
+def test_pruning(data, length, factor):
+    """Each component keeps a line, loops and cavities stay, and no end branch is left that could go."""
+    shape, spatial_dims = data.draw(batches())
+    image = data.draw(masks(shape))
+    options = {"method": "lee", "spatial_dims": rank(data.draw, shape, spatial_dims)}
+    sizes = data.draw(st.sampled_from([None, 2.0, (0.5, 1.0, 3.0)[:spatial_dims]]))
+    pruning = {"prune": length, "prune_factor": factor, "spacing": sizes}
+    found = as_array(call(topology.skeletonize, image.argument, **options, **pruning))
+    skeleton = as_array(topology.skeletonize(image.argument, **options))
+    assert not (found & ~skeleton).any()
+
+    def check(pair):
+        pruned, whole = pair
+        assert lee.betti_numbers(pruned) == lee.betti_numbers(whole)
+        return np.zeros(())
+
+    by_item(check, np.stack([found, skeleton], axis=found.ndim - spatial_dims), spatial_dims + 1)
+    again = topology.skeletonize(found, **options, prune=length, spacing=sizes)
+    np.testing.assert_array_equal(again, found)
+
+
+@fuzz(data=st.data())
+def test_graphs(data):
+    image = data.draw(images(data.draw(shapes()), most=4))
+    sizes = np.array([0.5, 1.0, 3.0])[: image.values.ndim]
+    graph = call(topology.skeleton_graph, image.argument, spacing=sizes.tolist(), method="lee")
+    trees = call(topology.skeleton_trees, image.argument, spacing=sizes.tolist(), method="lee")
+    ids = [value for value in np.unique(image.values) if value != 0]
+    for each in (graph, trees):
+        assert {int(owner) for _, owner in each.nodes(data="object")} == {int(value) for value in ids}
+    components, voxels = 0, set()
+    for value in ids:
+        mask = image.values == value
+        components += lee.betti_numbers(mask)[0]
+        distance = (
+            ndimage.distance_transform_edt(mask, sampling=sizes) if not mask.all() else np.full(mask.shape, np.inf)
+        )
+        places = np.argwhere(topology.skeletonize(mask, method="lee", spatial_dims=mask.ndim))
+        voxels |= {(*(place * sizes).tolist(), int(value), round(distance[tuple(place)], 9)) for place in places}
+    assert nx.number_connected_components(graph) == nx.number_connected_components(trees) == components
+    nodes = trees.nodes(data=True)
+    assert {(*node["position"], int(node["object"]), round(node["radius"], 9)) for _, node in nodes} == voxels
 
 
 @fuzz(data=st.data())
