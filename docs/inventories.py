@@ -85,6 +85,7 @@ _SITES = {
         {
             "skimage.measure.label": ("function", "api/skimage.measure.html#$"),
             "skimage.morphology.skeletonize": ("function", "api/skimage.morphology.html#$"),
+            "skimage.morphology.thin": ("function", "api/skimage.morphology.html#$"),
         },
     ),
     "python": (

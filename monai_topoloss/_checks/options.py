@@ -16,7 +16,10 @@ E = TypeVar("E", bound=Enum)
 _MOST_CLASSES = 2**31
 UNITS = ("voxels", "mm")  # of lengths, the default first
 KINDS = ("curve", "surface")  # of skeletons, the default first
-METHODS = {2: ("zhang", "lee", "lee_skimage"), 3: ("lee", "lee_skimage")}  # of thinning, the default of the rank first
+METHODS = {
+    2: ("zhang", "lee", "thin", "lee_skimage"),
+    3: ("lee", "lee_skimage"),
+}  # of thinning, the default of the rank first
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:

@@ -35,6 +35,7 @@ class _Round(NamedTuple):
 
 _ROUNDS = {
     ("zhang", 2): _Round(64, 64, 8192),
+    ("thin", 2): _Round(64, 64, 8192),
     ("lee", 2): _Round(2, 2 * thinning3d.REACH, 8192),
     ("lee", 3): _Round(2, 2 * thinning3d.REACH, 768),
     ("lee_surface", 3): _Round(2, 2 * thinning3d.REACH, 768),
@@ -52,8 +53,8 @@ def skeletonize(mask: Any, *, kind: str = KINDS[0], method: str | None = None) -
     Args:
         mask: dask array, ``(*spatial)`` in 2-D or 3-D; nonzero is foreground.
         kind: ``"curve"``, or for volumes ``"surface"``.
-        method: ``"zhang"``, for images, or ``"lee"``. That of scikit-image, ``"lee_skimage"``, goes through the whole
-            in raster order, and cannot be computed in parts.
+        method: ``"zhang"`` or ``"thin"``, for images, or ``"lee"``. scikit-image's own, ``"lee_skimage"``, goes through
+            the whole in raster order, and cannot be computed in parts.
 
     Returns:
         The skeleton, a dask array of bool of the shape and in the chunks of ``mask``.
@@ -83,7 +84,9 @@ def skeletonize(mask: Any, *, kind: str = KINDS[0], method: str | None = None) -
 def _check_method(method: str | None, ndim: int, kind: str) -> str:
     method = check_method(method, ndim, kind)
     if method == "lee_skimage":
-        raise ValueError("Expected `method` to be 'lee', or for images 'zhang': 'lee_skimage' takes the whole at once.")
+        raise ValueError(
+            "Expected `method` to be 'lee', or for images 'zhang' or 'thin': 'lee_skimage' takes the whole at once."
+        )
     return method
 
 
@@ -122,8 +125,8 @@ def _thin_block(
     bits: NDArray[np.uint8], *, own: Box, corner: NDArray[np.int64], ndim: int, method: str, passes: int
 ) -> tuple[NDArray[np.uint8], bool]:
     """Thin what is of a block and around it; return the block, and whether that changed anything."""
-    if method == "zhang":
-        thinned = thinning2d.thin_bytes(bits, passes)[own]
+    if method in thinning2d.METHODS:
+        thinned = thinning2d.thin_bytes(bits, passes, method)[own]
     else:
         thinned = thinning3d.thin_bytes(bits, corner, ndim, passes, method)[own]
     return thinned.copy(), not np.array_equal(thinned, bits[own])

@@ -66,8 +66,9 @@ def skeletonize(
             about 1 radius long. Default: none goes.
         spacing: size of a voxel along each axis, or one for all, by which branches and radii are measured. Default: 1.
         method: ``"zhang"`` (Zhang and Suen 1984, 2-D only, the default there), ``"lee"`` (Lee, Kashyap and Chu 1994,
-            the default in 3-D) or ``"lee_skimage"``. Zhang's gives what `skimage.morphology.skeletonize` gives. Lee's
-            never changes the number of components, tunnels and cavities; scikit-image's version of it, which
+            the default in 3-D), ``"thin"`` (Guo and Hall 1989, 2-D only) or ``"lee_skimage"``. Zhang's gives what
+            `skimage.morphology.skeletonize` gives, Guo and Hall's what `skimage.morphology.thin` gives. Lee's never
+            changes the number of components, tunnels and cavities; scikit-image's version of it, which
             ``"lee_skimage"`` reproduces bit for bit, may. Its voxels are taken in an order that counts from the corner
             of the foreground's box, so that cropping, padding and shifting change nothing, but flipping may.
         spatial_dims: how many of the last axes are spatial, 2 or 3. The others count independent images. Default: all
@@ -97,6 +98,7 @@ def skeletonize(
 
     References:
         T. Y. Zhang and C. Y. Suen, A fast parallel algorithm for thinning digital patterns, CACM 27(3), 1984.
+        Z. Guo and R. W. Hall, Parallel thinning with two-subiteration algorithms, CACM 32(3), 1989.
         T.-C. Lee, R. L. Kashyap and C.-N. Chu, Building skeleton models via 3-D medial surface/axis thinning
         algorithms, CVGIP 56(6), 1994.
     """

@@ -11,7 +11,7 @@ from tests.chunked.volumes import assert_same, cut, spiral
 
 pytestmark = pytest.mark.usefixtures("synchronous")
 
-METHODS = [("zhang", 2), ("lee", 2), ("lee", 3), ("lee_surface", 3)]
+METHODS = [("zhang", 2), ("thin", 2), ("lee", 2), ("lee", 3), ("lee_surface", 3)]
 
 
 def make_mask(rng, ndim, longest):
@@ -37,7 +37,9 @@ def small_blocks(monkeypatch):
 def test_as_in_memory(small_blocks, seed, method, ndim):
     rng = np.random.default_rng(seed)
     mask = make_mask(rng, ndim, 130 if ndim == 3 else 300)
-    small_blocks(method, ndim, 2 if method == "zhang" else int(rng.integers(1, 3)), max(8, max(mask.shape) // 3))
+    small_blocks(
+        method, ndim, 2 if method in ("zhang", "thin") else int(rng.integers(1, 3)), max(8, max(mask.shape) // 3)
+    )
     parts = cut(rng, mask.astype(np.uint8) if seed % 2 else mask)
     how = {"kind": "surface"} if method == "lee_surface" else {"method": method}
     expected = topology.skeletonize(mask, spatial_dims=ndim, **how)

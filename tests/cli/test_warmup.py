@@ -47,7 +47,7 @@ BROAD_USE = """
             topo.soft_skeleton(share, iterations=2).sum().backward()
         for image in images(shape):
             other = image.flip(0) if isinstance(image, torch.Tensor) else image[::-1]
-            for method in ("lee", "lee_skimage") + ("zhang",) * (ndim == 2):
+            for method in ("lee", "lee_skimage") + ("zhang", "thin") * (ndim == 2):
                 topo.skeletonize(image, method=method)
                 for per_class in (False, True):
                     if per_class and float(image.max()) > 1000:

@@ -33,12 +33,14 @@ def thin(mask, method):
         return (
             lee.thin(mask) if mask.size <= SMALL else topology.skeletonize(mask, method="lee", spatial_dims=mask.ndim)
         )
+    if method == "thin":
+        return morphology.thin(mask)
     return morphology.skeletonize(mask, method="lee" if method == "lee_skimage" else "zhang") != 0
 
 
 def thinning(draw, spatial_dims):
     """A method, by name or by default."""
-    method = draw(st.sampled_from([None, "lee", "lee_skimage", *["zhang"] * (spatial_dims == 2)]))
+    method = draw(st.sampled_from([None, "lee", "lee_skimage", *["zhang", "thin"] * (spatial_dims == 2)]))
     return method, method or {2: "zhang", 3: "lee"}[spatial_dims]
 
 

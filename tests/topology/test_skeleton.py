@@ -38,6 +38,15 @@ def test_2d_equals_scikit_image(kind, size, method, device):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [9, 48, 150])
+def test_thin_equals_scikit_image(kind, size, device):
+    for seed in range(12):
+        mask = random_mask(kind, 2, seed, size=size)
+        skeleton = skeletonize(torch.from_numpy(mask).to(device), method="thin")
+        np.testing.assert_array_equal(skeleton.cpu(), skimage.morphology.thin(mask))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [6, 24, 70])
 def test_3d_equals_scikit_image(kind, size):
     for seed in range(25 if size < 70 else 6):
@@ -103,10 +112,10 @@ def test_lee_leaves_nothing_to_delete(ndim, kind):
             assert not lee.is_deletable(volume[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2])
 
 
-@pytest.mark.parametrize("method", ["zhang", "lee", "lee_skimage"])
+@pytest.mark.parametrize("method", ["zhang", "thin", "lee", "lee_skimage"])
 @pytest.mark.parametrize("kind", ["tubes", "noise", "boxes"])
 def test_padding_cropping_and_shifting_change_nothing(method, kind, device):
-    ndim = 2 if method == "zhang" else 3
+    ndim = 2 if method in ("zhang", "thin") else 3
     backend = "cpu" if method == "lee_skimage" else "auto"
     mask = np.pad(random_mask(kind, ndim, 1), 1)  # of one plane, scikit-image thins in other directions
     expected = skeletonize(mask, method=method)
@@ -297,9 +306,9 @@ def test_big_endian_array():
         (skeletonize, {"mask": torch.full((3, 3), torch.nan)}, ValueError, "`mask` to be finite, got NaN or infinity"),
         (
             skeletonize,
-            {"mask": torch.zeros(4, 4), "method": "thin"},
+            {"mask": torch.zeros(4, 4), "method": "hilditch"},
             ValueError,
-            "'zhang', 'lee', 'lee_skimage' in 2-D, got 'thin'",
+            "'zhang', 'lee', 'thin', 'lee_skimage' in 2-D, got 'hilditch'",
         ),
         (
             skeletonize,

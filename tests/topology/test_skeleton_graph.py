@@ -140,7 +140,7 @@ def test_nothing_to_see(shape):
         ((np.zeros((4, 4)), {"spacing": 0}), ValueError, "`spacing` to be a positive number"),
         ((np.zeros((4, 4)), {"prune": -1}), ValueError, "`prune` to be at least 0"),
         ((np.zeros((4, 4)), {"prune_factor": "1"}), TypeError, "`prune_factor` to be a number"),
-        ((np.zeros((4, 4)), {"method": "thin"}), ValueError, "`method`"),
+        ((np.zeros((4, 4)), {"method": "hilditch"}), ValueError, "`method`"),
         ((np.zeros((4, 4)), {"backend": "gpu"}), ValueError, "`backend`"),
     ],
 )

@@ -86,7 +86,7 @@ def test_all_is_one_object_and_single_voxels_are_nodes(device):
         (np.zeros((2, 2)), {"spacing": (1, 1, 1)}, ValueError, "Expected `spacing` to be a positive number or 2"),
         (np.zeros((2, 2)), {"spacing": 0}, ValueError, "Expected `spacing` to be a positive number or 2"),
         (np.zeros((2, 2)), {"spacing": "1"}, TypeError, "Expected `spacing` to be a number"),
-        (np.zeros((2, 2)), {"method": "thin"}, ValueError, "Expected `method` to be one of"),
+        (np.zeros((2, 2)), {"method": "hilditch"}, ValueError, "Expected `method` to be one of"),
     ],
 )
 def test_bad_arguments(image, options, error, message):

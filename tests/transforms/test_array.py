@@ -190,9 +190,9 @@ def test_pruning_by_the_affine_and_surfaces(device):
         (lambda: Skeletonize(spacing=1, units="mm"), ValueError, "which takes that of each label, got both"),
         (lambda: Skeletonize(units="mm")(np.zeros((1, 4, 4))), TypeError, "Expected a MetaTensor"),
         (
-            lambda: TubedSkeletonize(method="thin"),
+            lambda: TubedSkeletonize(method="hilditch"),
             ValueError,
-            "`method` to be one of 'zhang', 'lee', 'lee_skimage', got 'thin'",
+            "`method` to be one of 'zhang', 'lee', 'thin', 'lee_skimage', got 'hilditch'",
         ),
         (lambda: TubedSkeletonize(radius=-1), ValueError, "`radius` to be at least 0, got -1"),
         (lambda: TubedSkeletonize(radius="2"), TypeError, "`radius` to be an int, got str"),

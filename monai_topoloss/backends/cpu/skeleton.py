@@ -52,8 +52,8 @@ def dilate_bytes(rows: NDArray[np.uint8], ball: NDArray[np.int64]) -> NDArray[np
 
 def _thin(mask: NDArray[Any], method: str) -> tuple[NDArray[np.uint64], Layout]:
     """Return the skeleton of a mask of bool or integers as words of bits."""
-    if method == "zhang":
-        return thinning2d.thin(mask)
+    if method in thinning2d.METHODS:
+        return thinning2d.thin(mask, method)
     return thinning3d.thin(mask, method)
 
 

@@ -15,9 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_topoloss.backends.cpu import zhang_rule
+from monai_topoloss.backends.cpu import guo_hall_rule, zhang_rule
 from monai_topoloss.backends.cuda.launch import launch
 from monai_topoloss.backends.cuda.volumes import crop, pad, strides_of
+
+_RULES = {"zhang": zhang_rule, "thin": guo_hall_rule}  # of images, by methods
 
 
 def skeletonize(mask: Tensor, *, method: str, ndim: int) -> Tensor:
@@ -48,8 +50,8 @@ def _thin(mask: Tensor, method: str, ndim: int) -> Tensor:
     volume = pad(mask)
     voxels = volume.view(-1).nonzero().squeeze(1)
     if len(voxels):
-        if method == "zhang":
-            _thin_by_zhang(volume, voxels)
+        if method in _RULES:
+            _thin_by_rule(volume, voxels, method)
         else:
             _thin_by_lee(volume, voxels, ndim, is_surface=method == "lee_surface")
     return volume
@@ -91,10 +93,10 @@ def _parity_classes(volume: Tensor, voxels: Tensor) -> Tensor:
     return classes.to(torch.uint8)
 
 
-def _thin_by_zhang(volume: Tensor, pixels: Tensor) -> None:
-    """Thin padded images in place, given their foreground."""
+def _thin_by_rule(volume: Tensor, pixels: Tensor, method: str) -> None:
+    """Thin padded images in place, given their foreground, by a rule of two passes."""
     row, _ = strides_of(volume)
-    tables = _zhang_tables(volume.device)
+    tables = _tables(volume.device, method)
     while True:
         going = torch.empty(len(pixels), dtype=torch.uint8, device=volume.device)
         for table in tables:
@@ -107,13 +109,13 @@ def _thin_by_zhang(volume: Tensor, pixels: Tensor) -> None:
 
 
 @functools.cache
-def _zhang_tables(device: torch.device) -> tuple[Tensor, Tensor]:
+def _tables(device: torch.device, method: str) -> tuple[Tensor, Tensor]:
     """Return for both passes whether a pixel goes, by the 256 codes of its neighbours, clockwise from north-west."""
-    codes = np.arange(256)
-    neighbours = [codes >> bit & 1 for bit in range(8)]
-    passes: tuple[Any, Any] = (zhang_rule.goes_in_first_pass, zhang_rule.goes_in_second_pass)
+    codes = np.arange(256, dtype=np.uint64)
+    neighbours = [(codes >> np.uint64(bit)) & np.uint64(1) for bit in range(8)]
+    passes: tuple[Any, Any] = (_RULES[method].goes_in_first_pass, _RULES[method].goes_in_second_pass)
     first, second = (
-        torch.from_numpy((getattr(rule, "py_func", rule)(*neighbours) & 1).astype(np.uint8)).to(device)
+        torch.tensor([int(rule(*each)) & 1 for each in zip(*neighbours, strict=True)], dtype=torch.uint8, device=device)
         for rule in passes
     )
     return first, second

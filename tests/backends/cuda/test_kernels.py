@@ -61,7 +61,7 @@ def assert_equal(found, expected):
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("ndim", "method"), [(2, "zhang"), (2, "lee"), (3, "lee"), (3, "lee_surface")])
+@pytest.mark.parametrize(("ndim", "method"), [(2, "zhang"), (2, "thin"), (2, "lee"), (3, "lee"), (3, "lee_surface")])
 @pytest.mark.parametrize("seed", range(12))
 def test_skeletonize(cuda, ndim, method, seed):
     mask = make_batch(ndim, seed)
@@ -89,7 +89,7 @@ def test_every_code_is_decided_as_on_the_cpu(cuda):
 @pytest.mark.parametrize("per_class", [False, True])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32])
 def test_tubed_skeleton(cuda, radius, spacing, per_class, dtype):
-    for ndim, method in ((2, "zhang"), (3, "lee"), (3, "lee_surface")):
+    for ndim, method in ((2, "zhang"), (2, "thin"), (3, "lee"), (3, "lee_surface")):
         label = make_batch(ndim, 0).to(dtype)
         label[:, ::2] *= 2
         ball = make_ball(radius, spacing[:ndim] if isinstance(spacing, tuple) else spacing, label.shape[1:])
