@@ -173,6 +173,17 @@ def check_pruning(prune: Any, prune_factor: Any, kind: str) -> tuple[float, floa
     return length, factor
 
 
+def check_units(units: Any, spacing: Any) -> None:
+    """Check that lengths have one unit: a spacing of an image or volume, or that of each affine."""
+    check_option("units", units, UNITS)
+    if spacing is None:
+        return
+    if units != UNITS[0]:
+        raise ValueError(f"Expected `spacing` or `units={units!r}`, which takes that of each label, got both.")
+    sizes = np.asarray(spacing.cpu() if isinstance(spacing, Tensor) else spacing, dtype=object)
+    check_spacing(spacing, 2 if sizes.shape == (2,) else 3)
+
+
 def check_betti_kind(kind: Any, spatial_dims: int = 3) -> None:
     """Check which Betti number is asked for."""
     options = (*range(spatial_dims), "sum", "euler")

@@ -104,7 +104,7 @@ def _cldice_of(*values: Any, score: str, ignore_empty: bool) -> Tensor:
 def _cldice_of_lengths(
     prediction: NDArray[np.int64], label: NDArray[np.int64], *is_there: Any, sizes: Sequence[float], **options: Any
 ) -> Tensor:
-    lengths = [sum_lengths(counts, sizes)[::-1] for counts in (prediction, label)]
+    lengths = [sum_lengths(counts, sizes) for counts in (prediction, label)]
     values = torch.tensor(lengths, dtype=torch.float64).reshape(-1)
     return _combine_centerlines(*values, *(torch.as_tensor(bool(each)) for each in is_there), **options)
 

@@ -113,7 +113,7 @@ def skeletons_of(settings: Settings, name: str, ndim: int) -> Skeletons | None:
         return None
     path = settings.swc / name
     path = path if path.is_dir() else settings.swc / f"{name}.swc"
-    return Skeletons(*check_skeletons(read_swc(path, order="xyz"), ndim))
+    return Skeletons(*check_skeletons(read_swc(path, order="xyz", spatial_dims=ndim), ndim))
 
 
 def _read(kind: str, path: Path, notes: list[str]) -> tuple[NDArray[Any], Affine | None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from monai_topoloss._checks.options import UNITS
 from monai_topoloss.cli.cases import Case, Outcome, Settings, evaluate_case
-from monai_topoloss.cli.files import UsageError, complain, progress
+from monai_topoloss.cli.files import UsageError, check_table, complain, progress
 from monai_topoloss.cli.folders import FORMATS_READ, RULE
 from monai_topoloss.cli.matching import match
 from monai_topoloss.cli.places import as_place, is_store
@@ -134,6 +134,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     columns = ["case", *(["class"] if settings.num_classes else []), *values, "note", "error"]
     with ExitStack() as stack:
         try:
+            check_table("--csv", options.csv, (place for case in cases for place in case[1:]))
             stack.enter_context(running(options, has_stores=has_stores))
             table = stack.enter_context(CsvTable(options.csv, columns))
         except UsageError as error:

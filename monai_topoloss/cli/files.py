@@ -26,6 +26,16 @@ class UsageError(Exception):
         super().__init__(printable(message))
 
 
+def check_table(option: str, path: Path | None, images: Iterable[Place]) -> None:
+    """Check that a table would be written over none of the images.
+
+    Raises:
+        UsageError: if it would.
+    """
+    if path is not None and path.resolve() in {Path(place).resolve() for place in images if not isinstance(place, Url)}:
+        raise UsageError(f"{option} would overwrite an image: {path}")
+
+
 def read_label(path: Path) -> Any:
     """Read a mask or label map, ``(*spatial)`` in 2-D or 3-D, x first; complain about what is doubtful in it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,13 @@ import numpy as np
 from monai_topoloss.cli.files import UsageError
 from monai_topoloss.cli.placement import spacing_of
 from monai_topoloss.cli.table import CsvTable
-from monai_topoloss.datasets import write_swc
+from monai_topoloss.datasets.swc import write_each_swc, write_swc
 from monai_topoloss.topology._each_object import Objects
-from monai_topoloss.topology.skeleton_graph import to_graph
+from monai_topoloss.topology.skeleton_graph import MEASURES, to_graph
 from monai_topoloss.topology.skeleton_trees import to_trees
 
-_NUMBERS = ("length", "tortuosity", "mean_radius", "min_radius")
 _PLACES = tuple(f"{end}_{axis}" for end in ("from", "to") for axis in "xyz")
-_COLUMNS = ("case", "object", "branch", "from", "to", *_NUMBERS, *_PLACES)
+_COLUMNS = ("case", "object", "branch", "from", "to", *MEASURES, *_PLACES)
 
 
 class GraphWriter(NamedTuple):
@@ -54,9 +54,17 @@ class GraphWriter(NamedTuple):
         if self.table.file is not None:
             self.table.write_cells(name, list(_describe(to_graph(objects), label.ndim)))
         if self.swc is not None:
-            place = self.swc / (name if each else f"{name}.swc")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_swc(to_trees(objects), place, order="xyz")
+            self._write_swc(self.swc / name, to_trees(objects), each=each)
+
+    @staticmethod
+    def _write_swc(place: Path, trees: nx.Graph, *, each: bool) -> None:
+        if any(math.isinf(radius) for _, radius in trees.nodes(data="radius")):
+            raise ValueError("--swc needs radii, which there are none of without background")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if each and len(trees):
+            write_each_swc(trees, place, order="xyz")
+        else:
+            write_swc(trees, place.with_name(f"{place.name}.swc"), order="xyz")
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def _describe(graph: nx.MultiGraph, ndim: int) -> Iterator[Sequence[object]]:
     for number, (*ends, branch) in enumerate(graph.edges(data=True), 1):
         nodes = [graph.nodes[end] for end in ends]
         places = [cell for node in nodes for cell in _at(node, ndim)]
-        yield branch["object"], number, *(node["kind"] for node in nodes), *(branch[name] for name in _NUMBERS), *places
+        yield branch["object"], number, *(node["kind"] for node in nodes), *(branch[name] for name in MEASURES), *places
 
 
 def _at(node: dict[str, Any], ndim: int) -> list[object]:

@@ -126,8 +126,7 @@ def _measure_within(mask: Mask, other: Mask, sizes: Sequence[float] | None) -> t
     """Return how many voxels of a mask's skeleton are in another one, and how many it has; or lengths."""
     skeleton = skeletonize(mask, spatial_dims=mask.ndim)
     if sizes is not None:
-        total, inside = sum_lengths(graph_backend().count_steps(skeleton, other), sizes)
-        return inside, total
+        return sum_lengths(graph_backend().count_steps(skeleton, other), sizes)
     return _count_both(skeleton, other), int(np.count_nonzero(skeleton))
 
 

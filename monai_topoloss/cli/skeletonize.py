@@ -14,6 +14,7 @@ from monai_topoloss._checks.options import KINDS, METHODS, UNITS
 from monai_topoloss.cli.files import (
     UsageError,
     check_place,
+    check_table,
     complain,
     printable,
     progress,
@@ -43,8 +44,8 @@ graphs, of files:
   --graph writes a row for each branch between ends and junctions: its object, length, tortuosity (length by distance of
   its ends), mean and least radius, and where it begins and ends. --swc writes CASE.swc, which other programs read, and
   so do "evaluate --swc"; its lines have the radius, too. Radii are distances to the background, from centre to centre.
-  All values are one object, or with --per-class each is one, and --swc writes CASE/ID.swc. Lengths are in the units of
-  the file's affine, or in voxels if it has none.
+  All values are one object, or with --per-class each is one, and --swc writes CASE/ID.swc. Their lengths are in the
+  units of the file's affine, or in voxels if it has none; those of --prune in --units.
 
 {RULE}
 
@@ -70,8 +71,8 @@ def add_to(commands: Any) -> None:
     add("--radius", type=number, default=0, metavar="R", help="thicken to tubes of this radius; default: 0")
     add("--units", choices=UNITS, default=UNITS[0], help="of --radius and --prune; mm by the spacing of each file")
     add("--kind", choices=KINDS, default=KINDS[0], help="centrelines, or of volumes surfaces in the middle of sheets")
-    add("--prune", type=float, metavar="L", help="remove end branches shorter than this; files only")
-    add("--prune-factor", type=float, metavar="F", help="and shorter than so many radii of the label; files only")
+    add("--prune", type=float, metavar="L", help="remove end branches that are shorter; files only")
+    add("--prune-factor", type=float, metavar="F", help="or that are shorter than so many radii; files only")
     add("--method", choices=METHODS[2], help="of thinning; default: zhang in 2-D, lee in 3-D; lee_skimage for files")
     add("--per-class", action="store_true", help="skeletonize each class on its own")
     add("--graph", type=Path, metavar="CSV", help="write a table of the branches there, too; files only")
@@ -92,6 +93,7 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             has_stores = any(is_store(source) for source, _ in pairs)
             _check_branches(options, has_stores=has_stores)
             stack.enter_context(running(options, has_stores=has_stores))
+            check_table("--graph", options.graph, (place for pair in pairs for place in pair))
             graphs = stack.enter_context(writing_graphs(options.graph, options.swc))
         except UsageError as error:
             parser.error(str(error))
@@ -201,6 +203,8 @@ def _check_branches(options: argparse.Namespace, *, has_stores: bool) -> None:
     given = [f"--{name.replace('_', '-')}" for name in _OF_BRANCHES if getattr(options, name) is not None]
     if given and options.kind == "surface":
         raise UsageError(f"{' and '.join(given)}: surfaces have no branches")
+    if options.kind == "surface" and options.method not in (None, "lee"):
+        raise UsageError(f"--kind surface takes --method lee, got {options.method}")
     if given and has_stores:
         raise UsageError(f"{' and '.join(given)}: not of Zarr stores, where a branch may be as long as all of it")
 
@@ -232,6 +236,6 @@ def _skeletonize(
         spatial_dims=label.ndim,
         **thinning,
     )
+    write_label(skeleton.astype(label.meta["dtype"]), target, source, label.meta.get("original_affine"))
     if write_graph is not None:
         write_graph(label, each=options.per_class, thinning=thinning)
-    write_label(skeleton.astype(label.meta["dtype"]), target, source, label.meta.get("original_affine"))

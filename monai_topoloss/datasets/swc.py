@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["read_swc", "write_swc"]
 
+_UNSEEN = -2  # parent of a node that has not been looked at
 _ORDERS = ("zyx", "xyz")
 
 
-def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, order: str = "zyx") -> nx.Graph:
+def read_swc(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, order: str = "zyx", spatial_dims: int = 3
+) -> nx.Graph:
     r"""Read skeletons of neurons, one from each SWC file, as `monai_topoloss.topology.skeleton_trees` makes them.
 
     A line of a file is a node: its number, type, x, y, z, radius, and the number of the node that it is joined to, or
@@ -34,6 +37,7 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
         paths: a file, a folder of files that end in ``.swc``, or several files.
         order: of the axes in the positions: that of the volume. ``"zyx"`` for arrays with planes first, as TIFF files
             and most of microscopy have them; ``"xyz"`` for NIfTI files.
+        spatial_dims: how many coordinates positions have: 2 leaves z out, which has to be 0, as `write_swc` writes it.
 
     Returns:
         A `networkx.Graph`: nodes have a ``position`` in the units of the file, an ``object``, which counts files from 1
@@ -41,8 +45,8 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
 
     Raises:
         FileNotFoundError: if there is no such file, or none at all.
-        ValueError: if a line is none of a node, a number comes twice or is missing, a node is joined to itself, or
-            ``order`` is unknown.
+        ValueError: if a line is none of a node, a number comes twice or is missing, a node is joined to itself, z is
+            not 0 in 2-D, or ``order`` or ``spatial_dims`` is unknown.
 
     Example:
         >>> import tempfile
@@ -55,12 +59,16 @@ def read_swc(paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *
     import networkx as nx
 
     check_option("order", order, _ORDERS)
+    check_option("spatial_dims", spatial_dims, (2, 3))
     graph = nx.Graph()
     for owner, path in enumerate(_list_files(paths), 1):
         first = graph.number_of_nodes()
         nodes, offset = _read(path)
         for number, node in enumerate(nodes.values(), first):
             place = tuple(a + b for a, b in zip(node.place, offset, strict=True))
+            if any(place[spatial_dims:]):
+                raise ValueError(f"Expected z to be 0 with spatial_dims=2, got {place[2]} in {path}.")
+            place = place[:spatial_dims]
             position = place if order == "xyz" else place[::-1]
             graph.add_node(number, position=position, object=owner, radius=node.radius, type=node.kind)
         places = {name: first + index for index, name in enumerate(nodes)}
@@ -113,13 +121,18 @@ def write_swc(graph: nx.Graph, path: str | os.PathLike[str], *, order: str = "zy
         <BLANKLINE>
     """
     check_option("order", order, _ORDERS)
+    if Path(path).suffix.lower() != ".swc":
+        write_each_swc(graph, Path(path), order=order)
+        return
+    trees = _check_trees(graph, order)
+    place = Path(path).resolve()  # a link stays one
+    _write(place.parent, {place.name: _sort(trees.parents)}, trees)
+
+
+def write_each_swc(graph: nx.Graph, path: Path, *, order: str) -> None:
+    """Write a file for each object into a folder, whatever its name; see `write_swc`."""
     trees = _check_trees(graph, order)
     sequence = _sort(trees.parents)
-    path = Path(path)
-    if path.suffix.lower() == ".swc":
-        path = path.resolve()  # a link stays one
-        _write(path.parent, {path.name: sequence}, trees)
-        return
     digits = len(str(max(trees.objects, default=0)))
     files: dict[str, list[int]] = {}
     for k in sequence:
@@ -182,9 +195,9 @@ def _root(graph: nx.Graph, objects: Sequence[int]) -> list[int]:
     """Return the parent of each node, in trees whose roots are the first ones."""
     numbers = {node: k for k, node in enumerate(graph)}
     nodes = list(graph)
-    parents: list[int | None] = [None] * len(nodes)
+    parents = [_UNSEEN] * len(nodes)
     for root in range(len(nodes)):
-        if parents[root] is not None:
+        if parents[root] != _UNSEEN:
             continue
         parents[root] = -1
         front = [root]
@@ -194,13 +207,13 @@ def _root(graph: nx.Graph, objects: Sequence[int]) -> list[int]:
                 other = numbers[node]
                 if other == parents[k]:
                     continue
-                if parents[other] is not None:
+                if parents[other] != _UNSEEN:
                     raise ValueError(f"Expected `graph` without loops, got one at {node!r}.")
                 if objects[other] != objects[k]:
                     raise ValueError("Expected each edge of `graph` between nodes of one `object`.")
                 parents[other] = k
                 front.append(other)
-    return [parent for parent in parents if parent is not None]
+    return parents
 
 
 def _sort(parents: Sequence[int]) -> list[int]:

@@ -32,11 +32,11 @@ def measure_within(skeletons: Tensor, masks: Tensor, sizes: Sequence[float] | No
     backend, shape = graph_backend(), skeletons.shape[:2]
     pairs = zip(skeletons.flatten(0, 1).cpu(), masks.flatten(0, 1).cpu(), strict=True)
     found = [sum_lengths(backend.count_steps(one.numpy(), other.numpy()), sizes) for one, other in pairs]
-    total, inside = torch.tensor(found, dtype=torch.float64, device=skeletons.device).reshape(*shape, 2).unbind(-1)
+    inside, total = torch.tensor(found, dtype=torch.float64, device=skeletons.device).reshape(*shape, 2).unbind(-1)
     return inside, total
 
 
 def sum_lengths(counts: NDArray[np.int64], sizes: Sequence[float]) -> tuple[float, float]:
-    """Return how long all steps are together, and those in the mask, which `GraphBackend.count_steps` counts."""
+    """Return how long the steps in the mask are together, and all, which `GraphBackend.count_steps` counts."""
     total, inside = counts.T @ graph_backend().step_lengths(np.array(sizes))
-    return float(total), float(inside)
+    return float(inside), float(total)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["skeleton_graph"]
 
-_MEASURES = ("length", "tortuosity", "mean_radius", "min_radius")  # of branches
+MEASURES = ("length", "tortuosity", "mean_radius", "min_radius")  # of branches
 _KINDS = ("point", "end", "ring", "junction")  # of nodes, by their number of links
 
 
@@ -61,7 +61,7 @@ def skeleton_graph(
 
         - ``object``: the id;
         - ``length``: from the position of one node to that of the other, along the voxels;
-        - ``tortuosity``: the length divided by the distance of the nodes, at least 1; infinity for closed ones;
+        - ``tortuosity``: the length divided by the distance of the nodes; infinity for closed ones;
         - ``mean_radius``, ``min_radius``: over the voxels between the nodes, or those of the nodes if there are none;
         - ``path``: positions along it, nodes included, float64 ``(points, axes)``.
 
@@ -116,7 +116,7 @@ def _add(
     columns = [column.tolist() for column in (branches.lengths, tortuosity, *_radii_of(branches, radii))]
     rows = zip((first + ends).tolist(), *columns, _paths_of(branches, places), strict=True)
     for (one, other), *values, path in rows:
-        graph.add_edge(one, other, object=number, **dict(zip(_MEASURES, values, strict=True)), path=path)
+        graph.add_edge(one, other, object=number, **dict(zip(MEASURES, values, strict=True)), path=path)
 
 
 def _radii_of(branches: Branches, radii: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

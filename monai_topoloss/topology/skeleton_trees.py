@@ -57,7 +57,7 @@ def skeleton_trees(
     Returns:
         A `networkx.Graph`. Nodes are numbers from 0 on, with ``position``, the index of the voxel times ``spacing`` as
         a tuple, ``object``, the id, and ``radius``, the distance to the nearest voxel that is not of the object, from
-        centre to centre; edges have a ``length`` in the units of ``spacing``.
+        centre to centre, or infinity if there is none; edges have a ``length`` in the units of ``spacing``.
 
     Raises:
         TypeError: if ``instances`` is no tensor or array of real numbers, or ``spacing`` holds no numbers.

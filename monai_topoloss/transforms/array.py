@@ -24,6 +24,7 @@ from monai_topoloss._checks.options import (
     check_option,
     check_pruning,
     check_radius,
+    check_units,
 )
 from monai_topoloss._checks.tensors import (
     check_channel_first,
@@ -85,7 +86,7 @@ class Skeletonize(Transform):
         method: str | None = None,
         backend: str = "auto",
     ) -> None:
-        _check_units(units, spacing)
+        check_units(units, spacing)
         check_method(method, kind=kind)
         check_pruning(prune, prune_factor, kind)
         check_option("backend", backend, BACKENDS)
@@ -176,7 +177,7 @@ class TubedSkeletonize(Transform):
         method: str | None = None,
         backend: str = "auto",
     ) -> None:
-        _check_units(units, spacing)
+        check_units(units, spacing)
         check_pruning(prune, prune_factor, kind)
         check_radius(radius, spacing if units == UNITS[0] else 1)
         check_ignore_index(ignore_index)
@@ -214,13 +215,6 @@ class TubedSkeletonize(Transform):
             spatial_dims=spatial_dims,
             backend=self.compute_backend,
         )
-
-
-def _check_units(units: str, spacing: float | Sequence[float] | None) -> None:
-    """Check that lengths have one unit."""
-    check_option("units", units, UNITS)
-    if spacing is not None and units != UNITS[0]:
-        raise ValueError(f"Expected `spacing` or `units={units!r}`, which takes that of each label, got both.")
 
 
 def _spacing_of(img: NdarrayOrTensor, spatial_dims: int) -> list[float]:

@@ -286,6 +286,47 @@ def test_each_object_has_a_graph_of_its_own(tmp_path):
     assert sorted(path.name for path in (tmp_path / "swc" / "a").iterdir()) == ["03.swc", "12.swc"]
 
 
+@pytest.mark.parametrize("each", [[], ["--per-class"]])
+def test_evaluate_reads_all_swc_files_that_are_written(tmp_path, each):
+    """Of images, empty labels, and names that end like those files, too."""
+    label = np.zeros((20, 30), np.uint8)
+    label[3:6, 2:28], label[10:13, 2:28] = 1, 2
+    save(tmp_path / "in" / "image.png", label)
+    save(tmp_path / "in" / "a.swc.png", label)
+    save(tmp_path / "in" / "empty.nii.gz", np.zeros((8, 9, 10), np.uint8))
+    save(tmp_path / "in" / "volume.nii.gz", np.stack([label] * 3))
+    out = ["--swc", f"{tmp_path}/swc", *each]
+    assert main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out", *out]) == 0
+    places = ["--pred", f"{tmp_path}/in", "--label", f"{tmp_path}/in", "--csv", f"{tmp_path}/t.csv"]
+    how = ["--swc", f"{tmp_path}/swc", "--metrics", "nerl", *(["--instances"] if each else [])]
+    assert main(["evaluate", *places, *how]) == 0
+    rows = {row["case"]: row["nerl"] for row in read_table(tmp_path / "t.csv")}
+    assert rows.pop("empty") == "nan"
+    assert all(float(rows[name]) == pytest.approx(1) for name in ("image", "a.swc", "volume"))
+
+
+def test_a_label_without_background(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.ones((6, 7, 8), np.uint8))
+    command = ["skeletonize", f"{tmp_path}/a.npy", f"{tmp_path}/out.npy", "--swc", f"{tmp_path}/swc"]
+    assert main(command) == 1
+    assert "--swc needs radii, which there are none of without background" in capsys.readouterr().err
+    assert np.load(tmp_path / "out.npy").any()  # the skeleton is there all the same
+
+
+@pytest.mark.parametrize("name", ["in/a.nii.gz", "out/a.nii.gz"])
+def test_a_table_overwrites_no_image(tmp_path, capsys, name):
+    save(tmp_path / "in" / "a.nii.gz", make_label((9, 9, 9)))
+    before = (tmp_path / "in" / "a.nii.gz").read_bytes()
+    with pytest.raises(SystemExit):
+        main(["skeletonize", f"{tmp_path}/in", f"{tmp_path}/out", "--graph", f"{tmp_path}/{name}"])
+    assert "--graph would overwrite an image" in capsys.readouterr().err
+    places = ["--pred", f"{tmp_path}/in", "--label", f"{tmp_path}/in"]
+    with pytest.raises(SystemExit):
+        main(["evaluate", *places, "--csv", f"{tmp_path}/in/a.nii.gz"])
+    assert "--csv would overwrite an image" in capsys.readouterr().err
+    assert (tmp_path / "in" / "a.nii.gz").read_bytes() == before
+
+
 def test_names_that_are_the_same_have_their_folders(tmp_path):
     for folder in ("x", "y"):
         save(tmp_path / "in" / folder / "a.png", make_label((20, 21)))
@@ -310,6 +351,7 @@ def test_surfaces(tmp_path):
         (["--prune", "-1"], "--prune must be at least 0, got -1"),
         (["--prune-factor", "inf"], "--prune-factor must be at least 0, got inf"),
         (["--kind", "surface", "--prune", "2", "--swc", "a"], "--prune and --swc: surfaces have no branches"),
+        (["--kind", "surface", "--method", "zhang"], "--kind surface takes --method lee, got zhang"),
         (["--graph", "/proc/nothing/a.csv"], "--graph cannot be written"),
         (["--swc", "/dev/null"], "--swc must be a folder, got /dev/null"),
     ],

@@ -276,3 +276,19 @@ def test_graphs_that_cannot_be_written(tmp_path, graph, error, message):
 def test_unknown_order_of_axes(tmp_path):
     with pytest.raises(ValueError, match="Expected `order` to be one of 'zyx', 'xyz'"):
         write_swc(line(), tmp_path, order="yxz")
+
+
+def test_images_have_two_coordinates(tmp_path):
+    graph = nx.Graph()
+    graph.add_node(0, position=(3.0, 4.0), object=1, radius=0.5)
+    graph.add_node(1, position=(3.0, 5.0), object=1, radius=0.5)
+    graph.add_edge(0, 1)
+    for order in ("zyx", "xyz"):
+        write_swc(graph, tmp_path / "a.swc", order=order)
+        again = read_swc(tmp_path / "a.swc", order=order, spatial_dims=2)
+        assert [position for _, position in again.nodes(data="position")] == [(3.0, 4.0), (3.0, 5.0)]
+    (tmp_path / "b.swc").write_text("1 0 0 0 2.5 1 -1\n")
+    with pytest.raises(ValueError, match=r"Expected z to be 0 with spatial_dims=2, got 2\.5"):
+        read_swc(tmp_path / "b.swc", spatial_dims=2)
+    with pytest.raises(ValueError, match="`spatial_dims` to be one of 2, 3, got 4"):
+        read_swc(tmp_path / "b.swc", spatial_dims=4)

@@ -117,6 +117,31 @@ def test_the_longest_of_a_star_stay():
     assert set(dict(nx.Graph(skeleton_graph(pruned)).degree()).values()) == {2}
 
 
+@pytest.mark.parametrize("size", [0.1, 0.3, 0.4, 0.7, 1.1])
+def test_a_branch_as_long_as_asked_for_stays_wherever_it_is(size):
+    """Floats must not decide."""
+    mask = np.zeros((30, 15), bool)
+    mask[12, 1:14], mask[5:12, 7] = True, True
+    for offset in range(0, 60, 3):
+        shifted = np.pad(mask, ((offset, 0), (offset, 0)))
+        assert skeletonize(shifted, prune=6 * size, spacing=size, method="lee")[offset + 5, offset + 7]
+        assert not skeletonize(shifted, prune=6.01 * size, spacing=size, method="lee")[offset + 5, offset + 7]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(
+    "options", [{"prune": 3}, {"prune_factor": 1.5, "spacing": 0.7}, {"prune": 1.2, "spacing": (1.0, 0.4, 0.4)}]
+)
+def test_padding_changes_nothing(ndim, options):
+    options = {name: value[-ndim:] if isinstance(value, tuple) else value for name, value in options.items()}
+    for seed in range(20):
+        mask = np.random.default_rng(seed).random((60, 60) if ndim == 2 else (20, 20, 20)) < 0.3
+        padded = np.pad(mask, [(7, 1), (3, 2), (1, 4)][:ndim])
+        inside = tuple(slice(first, first + n) for first, n in zip((7, 3, 1), mask.shape, strict=False))
+        found = skeletonize(padded, method="lee", **options)[inside]
+        np.testing.assert_array_equal(found, skeletonize(mask, method="lee", **options))
+
+
 def test_items_and_kinds_of_tensors(device):
     masks = torch.from_numpy(
         np.stack([CROSS, CROSS.T[:9, :30].repeat(1, 0).reshape(9, -1)[:, :9].repeat(4, 1)[:, :30]])

@@ -116,6 +116,13 @@ def test_lengths_add_up_along_paths():
             assert branch["tortuosity"] >= 1 - 1e-9
 
 
+def test_pruning_measures_as_the_graph_does():
+    cross = np.zeros((21, 61), bool)
+    cross[10], cross[5:11, 30] = True, True
+    for spacing, length, count in ((0.5, 2.6, 1), (0.5, 2.4, 3), ((2.0, 0.5), 9.9, 3), ((2.0, 0.5), 10.1, 1)):
+        assert skeleton_graph(cross, spacing=spacing, prune=length).number_of_edges() == count
+
+
 def test_instances_that_touch_have_graphs_apart(device):
     ids = torch.zeros((10, 30), dtype=torch.int64, device=device)
     ids[1:5, 1:29], ids[5:9, 1:29] = 2**40, 3

@@ -188,6 +188,9 @@ def test_pruning_by_the_affine_and_surfaces(device):
         (lambda: TubedSkeletonize(kind="surface", prune=1), ValueError, "a surface has no branches"),
         (lambda: Skeletonize(prune=-1), ValueError, "`prune` to be at least 0, got -1"),
         (lambda: Skeletonize(spacing=1, units="mm"), ValueError, "which takes that of each label, got both"),
+        (lambda: Skeletonize(spacing=0), ValueError, "`spacing` to be a positive number"),
+        (lambda: Skeletonize(spacing="a"), TypeError, "`spacing` to be a number, got str"),
+        (lambda: TubedSkeletonize(spacing=(1, 2, 3, 4)), ValueError, "`spacing` to be a positive number or 3 of them"),
         (lambda: Skeletonize(units="mm")(np.zeros((1, 4, 4))), TypeError, "Expected a MetaTensor"),
         (
             lambda: TubedSkeletonize(method="hilditch"),

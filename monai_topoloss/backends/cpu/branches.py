@@ -24,9 +24,14 @@ def trace_branches(links: Links, sizes: NDArray[np.float64]) -> Branches:
     path = path[np.repeat(~inside, np.diff(limits))]
     limits = np.concatenate([[0], np.cumsum(np.diff(limits)[~inside])])
     node_of = np.unique(np.append(firsts, -1), return_inverse=True)[1][:-1] - 1
-    positions = _mean_of_each(places * sizes, node_of)
-    lengths = _measure(places * sizes, positions, node_of, path, limits)
-    return Branches(places, counts, node_of, positions, path, limits, lengths)
+    # Relative to the node's first voxel: where an object lies in the image must not matter to the last bit.
+    heads = np.unique(firsts[firsts >= 0])
+    offsets = (places - places[heads[node_of]]) * (node_of >= 0)[:, None]
+    middles = _mean_of_each(offsets, node_of)
+    to_middle = np.linalg.norm((offsets - middles[node_of]) * sizes, axis=1) if len(heads) else np.zeros(len(places))
+    lengths = _measure(places, sizes, path, limits)
+    lengths += to_middle[path[limits[:-1]]] + to_middle[path[limits[1:] - 1]]
+    return Branches(places, counts, node_of, (places[heads] + middles) * sizes, path, limits, lengths)
 
 
 def _find_nodes(neighbours: Neighbours, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -44,28 +49,25 @@ def _find_nodes(neighbours: Neighbours, counts: NDArray[np.int64]) -> NDArray[np
     return firsts
 
 
-def _mean_of_each(positions: NDArray[np.float64], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean position of all with each number from 0 on."""
+def _mean_of_each(places: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean place of all with each number from 0 on."""
     some = numbers >= 0
     counts = np.bincount(numbers[some])
-    sums = [np.bincount(numbers[some], values, len(counts)) for values in positions[some].T]
+    sums = [np.bincount(numbers[some], values, len(counts)) for values in places[some].T]
     means: NDArray[np.float64] = np.stack(sums, axis=1) / counts[:, None]
     return means
 
 
 def _measure(
-    positions: NDArray[np.float64],
-    nodes: NDArray[np.float64],
-    node_of: NDArray[np.int64],
-    path: NDArray[np.int64],
-    limits: NDArray[np.int64],
+    places: NDArray[np.int64], sizes: NDArray[np.float64], path: NDArray[np.int64], limits: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the length of each branch, from the position of one node to that of the other."""
-    if len(limits) == 1:
-        return np.zeros(0)
-    steps = np.append(np.linalg.norm(np.diff(positions[path], axis=0), axis=1), 0)
-    steps[limits[1:] - 1] = 0
-    lengths: NDArray[np.float64] = np.add.reduceat(steps, limits[:-1])
-    for ends in (path[limits[:-1]], path[limits[1:] - 1]):
-        lengths += np.linalg.norm(positions[ends] - nodes[node_of[ends]], axis=1)
+    """Return the length of each branch along its voxels: the number of steps of each kind, times their lengths."""
+    kinds = 2 ** len(sizes)  # bits say along which axes a step leads
+    codes = np.append(np.abs(np.diff(places[path], axis=0)) @ 2 ** np.arange(len(sizes)), 0)
+    codes[limits[1:] - 1] = 0
+    branches = np.repeat(np.arange(len(limits) - 1), np.diff(limits))
+    counts = np.bincount(kinds * branches + codes, minlength=kinds * (len(limits) - 1)).reshape(-1, kinds)
+    bits = np.arange(kinds)[:, None] >> np.arange(len(sizes)) & 1
+    steps = np.linalg.norm(bits * sizes, axis=1)
+    lengths: NDArray[np.float64] = (counts * steps).sum(axis=1)
     return lengths

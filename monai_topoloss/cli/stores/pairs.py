@@ -72,7 +72,7 @@ class PairInChunks:
         if self.in_units:
             sizes = check_spacing(self.spacing, self.label.ndim)
             pairs = zip(skeletons, masks[::-1], strict=True)
-            (total, inside), (total_label, inside_label) = (
+            (inside, total), (inside_label, total_label) = (
                 sum_lengths(steps, sizes) for steps in compute(*(count_steps_within(*pair) for pair in pairs))
             )
             return inside, total, inside_label, total_label

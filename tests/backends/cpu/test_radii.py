@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
+from monai_topoloss.backends.cpu import radii
 from monai_topoloss.backends.cpu.radii import radii_at
 
 
@@ -24,6 +25,22 @@ def test_what_is_outside_is_no_background():
     mask = np.ones((5, 6), bool)
     assert np.isinf(radii_at(mask, np.array([[2, 3], [0, 0]]), np.ones(2))).all()
     assert radii_at(mask, np.zeros((0, 2), int), np.ones(2)).shape == (0,)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_many_voxels_deep_inside_take_a_distance_transform(monkeypatch, ndim):
+    monkeypatch.setattr(radii, "_STEPS", 0)
+    called = []
+    monkeypatch.setattr(
+        radii, "distance_transform_edt", lambda *a, **k: called.append(a) or distance_transform_edt(*a, **k)
+    )
+    mask = np.ones((20, 21, 22)[-ndim:], bool)
+    mask[:2] = False
+    sizes = np.array([0.5, 1.0, 2.0])[-ndim:]
+    places = np.argwhere(mask)
+    np.testing.assert_allclose(radii_at(mask, places, sizes), distance_transform_edt(mask, sampling=sizes)[mask])
+    assert len(called) == 1
+    assert np.isinf(radii_at(np.ones_like(mask), places, sizes)).all()
 
 
 def test_other_orders_in_memory():
