@@ -274,6 +274,20 @@ def test_branches_as_a_table_and_swc_files(tmp_path):
     assert (row["correct_edges"], float(row["nerl"])) == ("1.0", pytest.approx(1))
 
 
+@pytest.mark.parametrize(("units", "spacing"), [("voxels", None), ("mm", (0.5, 0.5, 2.0))])
+def test_pruning_takes_the_units_and_lengths_of_graphs_the_affine(tmp_path, units, spacing):
+    label = np.zeros((30, 30, 9), np.uint8)
+    label[15, 2:28, 4], label[10:15, 15, 4] = 1, 1  # a branch of 5 voxels, or 2.5 mm
+    save(tmp_path / "a.nii.gz", label)
+    options = ["--prune", "4", "--units", units, "--graph", f"{tmp_path}/branches.csv"]
+    assert main(["skeletonize", f"{tmp_path}/a.nii.gz", f"{tmp_path}/out.nii.gz", *options]) == 0
+    rows = read_table(tmp_path / "branches.csv")
+    found = np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj) != 0
+    np.testing.assert_array_equal(found, skeletonize(label, prune=4, spacing=spacing))
+    assert len(rows) == (3 if units == "voxels" else 1)
+    assert sum(float(row["length"]) for row in rows) == pytest.approx((25 + 5 * (units == "voxels")) * 0.5)
+
+
 def test_each_object_has_a_graph_of_its_own(tmp_path):
     label = np.zeros((9, 30), np.uint8)
     label[1:4, 2:28], label[4:8, 2:28] = 3, 12
