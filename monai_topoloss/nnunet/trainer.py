@@ -14,7 +14,7 @@ from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import Dow
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from monai_topoloss._checks.options import UNITS, check_option, check_radius, check_share, check_weight
+from monai_topoloss._checks.options import UNITS, check_method, check_option, check_radius, check_share, check_weight
 from monai_topoloss.losses import (
     SkeletonPrecisionLoss,
     SkeletonRecallLoss,
@@ -52,6 +52,7 @@ class TopologyTrainerMixin:
     recall_weight = 0.0  # of the recall beside Dice and cross entropy, which have 1; 0 for none
     skeleton_radius: float = RADIUS  # of the tubes, in the following units
     skeleton_units = "voxels"  # or "mm": of the plans' spacing
+    skeleton_kind = "curve"  # or, in 3-D, "surface" for sheets
     cldice_weight = 0.0  # of soft clDice; 0 for none
     cldice_iterations = CLDICE_ITERATIONS  # how often it erodes: half the width of the thickest structures, or more
     cldice_beta = CLDICE_BETA  # how much recall weighs in it beside precision
@@ -81,6 +82,7 @@ class TopologyTrainerMixin:
             check_weight(name, getattr(self, name))
         check_option("skeleton_units", self.skeleton_units, UNITS)
         check_radius(self.skeleton_radius, self._spacing(), name="skeleton_radius")
+        check_method(None, len(self.configuration_manager.patch_size), self.skeleton_kind)
         for name in ("supervoxel_alpha", "supervoxel_beta", "supervoxel_start"):
             check_share(name, getattr(self, name))
 
@@ -159,6 +161,7 @@ class TopologyTrainerMixin:
             ignore_label=self.label_manager.ignore_label,
             radius=self.skeleton_radius,
             spacing=self._spacing(),
+            kind=self.skeleton_kind,
             append=bool(self.recall_weight),
         )
         return ComposeTransforms([*kept, skeleton])

@@ -8,6 +8,7 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import SegOnlyTransform
 from torch import Tensor
 
+from monai_topoloss._checks.options import KINDS
 from monai_topoloss.losses.deep_supervision import downsample_target
 from monai_topoloss.topology import tubed_skeleton
 
@@ -27,18 +28,19 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
         ignore_label: class id of what is ignored, where there are no regions.
         radius: of the tubes, in voxels, or with ``spacing`` a length.
         spacing: size of a voxel along each axis.
+        kind: of skeletons, see `monai_topoloss.topology.skeletonize`.
         append: whether the skeleton is wanted; without it, it only keeps the low resolutions connected.
     """
 
     def __init__(
         self, scales: Sequence[Sequence[float] | float] | None, *, regions: int, ignore_label: int | None,
-        radius: float, spacing: Sequence[float] | None = None, append: bool = True,
+        radius: float, spacing: Sequence[float] | None = None, kind: str = KINDS[0], append: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.scales = scales
         self.regions = regions
         self.ignore_label = ignore_label
-        self.radius, self.spacing = radius, spacing
+        self.radius, self.spacing, self.kind = radius, spacing, kind
         self.append = append
 
     def _apply_to_segmentation(self, segmentation: Tensor, **_: object) -> Tensor | list[Tensor]:
@@ -49,7 +51,7 @@ class AddSkeletonTransform(SegOnlyTransform):  # type: ignore[misc]
             label, ignored = segmentation[: self.regions], segmentation[self.regions :]
         visible = label * (ignored == 0).all(dim=0) if len(ignored) else label
         skeleton = tubed_skeleton(
-            visible, radius=self.radius, spacing=self.spacing, spatial_dims=len(spatial),
+            visible, radius=self.radius, spacing=self.spacing, kind=self.kind, spatial_dims=len(spatial),
             ignore_index=None if self.regions else self.ignore_label,
         )  # fmt: skip
         if self.scales is None:

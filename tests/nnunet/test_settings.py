@@ -154,6 +154,16 @@ def test_skeleton_radius_in_millimetres():
         trainer._check_settings()
 
 
+def test_kinds_of_skeletons():
+    trainer, _ = make(RECALL, "labels")
+    trainer.skeleton_kind = "surface"
+    with pytest.raises(ValueError, match="Expected a volume for kind='surface', got an image"):
+        trainer._check_settings()
+    trainer.skeleton_kind = "sheet"
+    with pytest.raises(ValueError, match="`kind` to be one of 'curve', 'surface', got 'sheet'"):
+        trainer._check_settings()
+
+
 @pytest.mark.parametrize("mode", ["labels", "ignore-regions"])
 @pytest.mark.parametrize("is_ddp", [False, True])
 @pytest.mark.parametrize("batch_dice", [False, True])

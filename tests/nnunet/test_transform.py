@@ -89,3 +89,11 @@ def test_regions(ignored):
     skeleton = tubed_skeleton(visible, radius=1, spatial_dims=2)
     torch.testing.assert_close(result[0], torch.cat([segmentation, skeleton]))
     assert result[1].shape == (len(segmentation) + 2, 32, 36)
+
+
+def test_surfaces():
+    label = torch.zeros(1, 20, 30, 30)
+    label[0, 6:12, 3:27, 3:27] = 2
+    result = make(None, regions=0, ignore_label=None, radius=1, kind="surface")(segmentation=label.clone())
+    expected = tubed_skeleton(label[0], radius=1, kind="surface")
+    torch.testing.assert_close(result["segmentation"], torch.stack([label[0], expected]))
