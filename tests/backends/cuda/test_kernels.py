@@ -75,6 +75,16 @@ def test_skeletonize_noise(cuda, density):
         assert_equal(cuda.skeletonize(mask, method=method), CPU.skeletonize(mask, method=method))
 
 
+@pytest.mark.parametrize(("radius", "spacing"), [(0, None), (2, None), (1.5, 0.5)])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_dilate(cuda, ndim, radius, spacing):
+    mask = make_batch(ndim, 1) & (
+        torch.rand(make_batch(ndim, 1).shape, generator=torch.Generator().manual_seed(0)) < 0.1
+    )
+    ball = make_ball(radius, spacing, mask.shape[1:])
+    assert_equal(cuda.dilate(mask, ball=ball), CPU.dilate(mask, ball=ball))
+
+
 def test_every_code_is_decided_as_on_the_cpu(cuda):
     """Of many neighbourhoods, those of which the centre goes first."""
     cubes = torch.from_numpy(np.random.default_rng(0).random((4000, 3, 3, 3)) < 0.5)
