@@ -199,14 +199,18 @@ def _check_branches(options: argparse.Namespace, *, has_stores: bool) -> None:
     for name in ("prune", "prune_factor"):
         value = getattr(options, name)
         if value is not None and not 0 <= value < math.inf:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 0, got {value}")
-    given = [f"--{name.replace('_', '-')}" for name in _OF_BRANCHES if getattr(options, name) is not None]
+            raise UsageError(f"{_flag(name)} must be at least 0, got {value}")
+    given = [_flag(name) for name in _OF_BRANCHES if getattr(options, name) is not None]
     if given and options.kind == "surface":
         raise UsageError(f"{' and '.join(given)}: surfaces have no branches")
     if options.kind == "surface" and options.method not in (None, "lee"):
         raise UsageError(f"--kind surface takes --method lee, got {options.method}")
     if given and has_stores:
         raise UsageError(f"{' and '.join(given)}: not of Zarr stores, where a branch may be as long as all of it")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _name_cases(sources: list[Place], root: Place) -> list[str]:
