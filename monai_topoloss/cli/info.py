@@ -56,7 +56,7 @@ def describe() -> Iterator[tuple[str, str]]:
     yield "monai_topoloss", f"{__version__}, {Path(__file__).parents[1]}"
     yield "Python", f"{platform.python_version()}, {sys.platform} {platform.machine()}"
     for name in _PACKAGES:
-        yield name, _version_of(name)
+        yield name, torch.__version__ if name == "torch" else _version_of(name)  # which says the build, too
     yield "CPU", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)

@@ -22,6 +22,6 @@ def test_all_neighbourhoods(in_pass):
     for code in range(256):
         east, north_east, north, north_west, west, south_west, south, south_east = ((code >> i) & 1 for i in range(8))
         clockwise = north_west, north, north_east, east, south_east, south, south_west, west
-        found = PASSES[in_pass](*(np.uint64(0) - np.uint64(bit) for bit in clockwise))
+        found = PASSES[in_pass](*(np.uint64(bit * (2**64 - 1)) for bit in clockwise))
         anticlockwise = east, north_east, north, north_west, west, south_west, south, south_east
         assert int(found) == goes(anticlockwise, in_pass) * (2**64 - 1)
