@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import skeletonize as scikit_image
+from skimage.morphology import thin as scikit_image_thin
 from timing import compare
 
 from monai_topoloss import TubedSkeletonize, skeletonize
@@ -91,8 +92,9 @@ def main() -> None:
     volumes = [("tubes", 128), ("tubes", 256), ("trees", 128), ("blobs", 128)]
     for kind, size in (*volumes, ("curves", 512), ("curves", 1024), ("curves", 2048)):
         mask = make(kind, size)
-        for method in ("lee", "lee_skimage") if mask.ndim == 3 else ("zhang",):
-            ours, theirs, _ = compare(partial(skeletonize, mask, method=method), partial(scikit_image, mask), 9)
+        for method in ("lee", "lee_skimage") if mask.ndim == 3 else ("zhang", "thin"):
+            reference = scikit_image_thin if method == "thin" else scikit_image
+            ours, theirs, _ = compare(partial(skeletonize, mask, method=method), partial(reference, mask), 9)
             report(f"{method}, {kind} {size}^{mask.ndim}", ours, theirs, "ms")
     transform = TubedSkeletonize()
     for kind, size in (("tubes", 128), ("curves", 1024)):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_topoloss._checks.options import check_radius, check_spacing
+from monai_topoloss.backends.base import TOLERANCE
 
 Ball = NDArray[np.int64]  # (z, y): how far it reaches along x, so many voxels away along z and y; -1 where it does not
-_TOLERANCE = 1e-6  # of distances, relative: three voxels of 0.4 mm are within 1.2 mm, whatever floats make of them
 
 
 def make_ball(radius: float, spacing: float | Sequence[float] | None, shape: Sequence[int]) -> Ball:
@@ -29,7 +29,7 @@ def make_ball(radius: float, spacing: float | Sequence[float] | None, shape: Seq
         left = radius - (steps[0][:, None] + steps[1] if len(shape) == 3 else steps[0][None])
     else:
         sizes = check_spacing(spacing, len(shape))
-        square = (radius * (1 + _TOLERANCE)) ** 2
+        square = (radius * (1 + TOLERANCE)) ** 2
         steps = [np.arange(most + 1) for most in longest]
         squares = [(step * size) ** 2 for step, size in zip(steps, sizes, strict=True)]
         squares = [each[each <= square] for each in squares]

@@ -102,12 +102,10 @@ def _add(
 ) -> None:
     """Add the branches of an object, whose voxels have places and radii."""
     first = len(graph)
-    of_nodes = branches.node_of >= 0
-    counts, largest = (np.zeros(len(branches.positions), values.dtype) for values in (branches.links, radii))
-    np.maximum.at(counts, branches.node_of[of_nodes], branches.links[of_nodes])
-    np.maximum.at(largest, branches.node_of[of_nodes], radii[of_nodes])
+    of_nodes = np.flatnonzero(branches.node_of >= 0)
+    counts, largest = (branches.largest(of_nodes, values[of_nodes]) for values in (branches.links, radii))
     for node, position in enumerate(branches.positions.tolist()):
-        kind = _KINDS[min(counts[node], len(_KINDS) - 1)]
+        kind = _KINDS[min(int(counts[node]), len(_KINDS) - 1)]
         graph.add_node(first + node, position=tuple(position), object=number, kind=kind, radius=float(largest[node]))
     ends = branches.ends()
     chords = np.linalg.norm(np.diff(branches.positions[ends], axis=1)[:, 0], axis=1)

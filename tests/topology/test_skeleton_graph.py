@@ -179,3 +179,16 @@ def test_ends_and_branches_of_skan(real_data):
             if graph.nodes[node]["kind"] == "end":
                 assert length == pytest.approx(theirs[graph.nodes[node]["position"]], abs=1)
     assert graph.size(weight="length") == pytest.approx(table.branch_distance.sum(), rel=0.005)
+
+
+def test_branches_of_skan_in_an_image(real_data):
+    skan = pytest.importorskip("skan")
+    mask = read_picture(real_data / "chase_db1" / "Image_01L_1stHO.png").array != 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = skan.summarize(skan.Skeleton(skeletonize(mask.T, method="lee")), separator="_")
+    graph = skeleton_graph(mask.T, method="lee")
+    kinds = [{graph.nodes[one]["kind"], graph.nodes[other]["kind"]} for one, other in graph.edges()]
+    for kind, branch_type, count in (({"end", "junction"}, 1, 59), ({"end"}, 0, 2), ({"junction"}, 2, 89)):
+        assert kinds.count(kind) == (table.branch_type == branch_type).sum() == count
+    assert graph.size(weight="length") == pytest.approx(table.branch_distance.sum(), rel=1e-3)

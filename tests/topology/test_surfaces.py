@@ -45,6 +45,14 @@ def test_a_ball_has_next_to_no_surface(radius):
     assert skeletonize(ball, kind="surface").sum() < 30
 
 
+def test_what_the_pages_say_is_left():
+    assert skeletonize(np.linalg.norm(grid(), axis=0) <= 16, kind="surface").sum() == 21
+    plate = np.zeros((41, 41, 41), bool)
+    plate[4:35, 4:9, 4:35] = True
+    surface = skeletonize(plate, kind="surface")
+    assert (surface.sum(), surface.any(axis=1).sum()) == (29 * 29, 29 * 29)
+
+
 @pytest.mark.parametrize("thickness", [1, 2, 5])
 def test_a_plate_keeps_its_middle_plane(thickness):
     plate = np.zeros((20, 40, 40), bool)

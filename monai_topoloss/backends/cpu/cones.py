@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_topoloss.backends.base import TOLERANCE
 from monai_topoloss.backends.cpu._numba import jit_inline, jit_loop
-
-_TOLERANCE = 1e-6  # of distances, relative: three voxels of 0.4 mm are within 1.2 mm, whatever floats make of them
 
 
 class _Canvas(NamedTuple):
@@ -79,7 +78,7 @@ def _draw_tube(canvas: Any, segment: Any) -> Any:
     size_z, size_y, size_x = canvas.sizes
     depth, height, width = canvas.labels.shape
     s = segment
-    reach = max(s.radius, s.end_radius) * (1 + 2 * _TOLERANCE)  # a bit more than what counts
+    reach = max(s.radius, s.end_radius) * (1 + 2 * TOLERANCE)  # a bit more than what counts
     begin_z, stop_z = _indices(s.z, s.end_z, 0.0, 1.0, reach, size_z, depth)
     for k in range(begin_z, stop_z):
         first, last = _narrow(s.z, s.end_z, 0.0, 1.0, k * size_z, reach)
@@ -89,7 +88,7 @@ def _draw_tube(canvas: Any, segment: Any) -> Any:
             begin_x, stop_x = _indices(s.x, s.end_x, low, high, reach, size_x, width)
             for i in range(begin_x, stop_x):
                 square, radius = _measure(s, k * size_z, j * size_y, i * size_x)
-                radius *= 1 + _TOLERANCE
+                radius *= 1 + TOLERANCE
                 if square <= radius * radius:
                     _mark(canvas, k, j, i, square, s.owner)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_topoloss.backends.base import Branches
+from monai_topoloss.backends.base import TOLERANCE, Branches
 from monai_topoloss.backends.cpu.branches import trace_branches
 from monai_topoloss.backends.cpu.links import Links, delete, link, link_again, smooth
 from monai_topoloss.backends.cpu.radii import radii_at
 
 _PASSING = 2  # branches that meet where there is no junction
-_TOLERANCE = 1e-6  # of lengths, relative: six steps of 0.1 mm are 0.6 mm, whatever floats make of them
 
 
 def prune(
@@ -66,7 +65,7 @@ def _find_short(
     candidates, junctions, needed = candidates[order], junctions[order], needed[order]
     meeting = _count_branches(branches)
     rank = np.arange(len(junctions)) - np.searchsorted(junctions, junctions)
-    is_short = branches.lengths[candidates] < needed * (1 - _TOLERANCE)
+    is_short = branches.lengths[candidates] < needed * (1 - TOLERANCE)
     found: NDArray[np.int64] = candidates[is_short & (rank < meeting[junctions] - _PASSING)]
     return found
 
@@ -80,10 +79,8 @@ def _radii_of(
     branches: Branches, nodes: NDArray[np.int64], mask: NDArray[np.bool_], sizes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the radius of the mask at some nodes, the largest at their voxels; 0 at the others."""
-    radii = np.zeros(len(branches.positions))
     voxels = np.flatnonzero(np.isin(branches.node_of, nodes))
-    np.maximum.at(radii, branches.node_of[voxels], radii_at(mask, branches.places[voxels], sizes))
-    return radii
+    return branches.largest(voxels, radii_at(mask, branches.places[voxels], sizes))
 
 
 def _remove(links: Links, branches: Branches, short: NDArray[np.int64], *, everywhere: bool) -> bool:
